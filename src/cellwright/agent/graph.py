@@ -1,0 +1,226 @@
+"""The graph: intake, plan, review, act (once for each step), verify, report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Literal
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from cellwright.agent.asks import split_request
+from cellwright.agent.context import Context
+from cellwright.agent.plan import Plan, PlanDraft, PlanStep
+from cellwright.agent.review import review
+from cellwright.agent.state import InputState, Outcome, State
+from cellwright.agent.verify import ledger
+from cellwright.errors import CellwrightError, RefusedError, ToolError
+
+logger = logging.getLogger(__name__)
+
+MAX_TRIES = 2
+"""A step that breaks down is run once more; one that says no is not."""
+
+
+def open_data(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Intake: open the file and make its passport, unless this thread holds it already."""
+    from pathlib import Path
+
+    from cellwright.artifacts import sha256_file
+    from cellwright.tools.intake import intake
+
+    context = runtime.context
+    fresh: dict[str, Any] = {"outcomes": None, "clarified": "", "usage": [], "report": {}}
+    path = state.get("path") or ""
+    if not path:
+        return {**fresh, "passport": None, "data": None}
+    known = state.get("passport")
+    if known and Path(path).is_file() and known["sha256"] == sha256_file(Path(path)):
+        context.say("intake", f"{known['file']} is open already")
+        return fresh
+    context.say("intake", f"opening {Path(path).name}")
+    passport, data = intake(Path(path), context.bench(state))
+    return {
+        **fresh,
+        "passport": passport.model_dump(mode="json"),
+        "data": data.model_dump(mode="json"),
+    }
+
+
+def draft_plan(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Plan: the language model writes a draft from request, passport and history."""
+    from cellwright.agent.planner import propose
+
+    context = runtime.context
+    request = _request(state)
+    context.say("plan", "planning")
+    started = time.monotonic()
+    proposal = propose(
+        context.planner(),
+        request,
+        split_request(request),
+        context.bench(state).passport,
+        state.get("history") or [],
+    )
+    usage = {"seconds": round(time.monotonic() - started, 3), **proposal.usage}
+    return {
+        "draft": proposal.draft.model_dump(mode="json"),
+        "usage": [*(state.get("usage") or []), usage],
+    }
+
+
+def review_plan(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Review: code checks the draft; the user is asked where readings differ in result."""
+    context = runtime.context
+    context.say("review", "checking the plan against the data")
+    plan = review(
+        PlanDraft.model_validate(state["draft"]),
+        split_request(_request(state)),
+        context.bench(state),
+        take_defaults=context.take_defaults,
+        clarified=state.get("clarified") or "",
+    )
+    if plan.status == "needs_clarification" and plan.question:
+        answer = interrupt(plan.question.model_dump(mode="json"))
+        return {"plan": plan.model_dump(mode="json"), "clarified": str(answer)}
+    context.say("review", f"{len(plan.steps)} steps, {len(plan.refused)} refused")
+    return {"plan": plan.model_dump(mode="json")}
+
+
+def act(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Act: run the next step of the plan, and record how it ended."""
+    context = runtime.context
+    step = _pending(state)[0]
+    ended = {outcome["step"]: outcome["status"] for outcome in state.get("outcomes") or []}
+    blocked = [need for need in step.needs if ended.get(need) != "done"]
+    if blocked:
+        reason = f"It needs {', '.join(blocked)}, which did not succeed."
+        skipped = Outcome(step=step.id, tool=step.tool, status="skipped", reason=reason, tries=0)
+        return {"outcomes": [skipped.model_dump(mode="json")]}
+    context.say("act", step.delivers, step.id)
+    return _run_step(step, state, context)
+
+
+def check_done(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Verify: what became of every part of the request."""
+    context = runtime.context
+    context.say("verify", "comparing what was asked with what was made")
+    outcomes = [Outcome.model_validate(one) for one in state.get("outcomes") or []]
+    entries = ledger(Plan.model_validate(state["plan"]), outcomes, context.bench(state).store)
+    done = [outcome.result for outcome in outcomes if outcome.status == "done"]
+    turn = {"request": _request(state), "results": done}
+    return {"ledger": [entry.model_dump(mode="json") for entry in entries], "history": [turn]}
+
+
+def write_report(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Report: compose, check and render, where the run has an output folder."""
+    context = runtime.context
+    if context.out is None:
+        return {"report": {}}
+    from cellwright.agent.report import write
+
+    context.say("report", "writing the report")
+    return {"report": write(state, context)}
+
+
+def _request(state: State) -> str:
+    """The request, with the answer to a clarifying question behind it."""
+    clarified = state.get("clarified")
+    return f"{state['request']} ({clarified})" if clarified else state["request"]
+
+
+def _pending(state: State) -> list[PlanStep]:
+    ended = {outcome["step"] for outcome in state.get("outcomes") or []}
+    return [step for step in Plan.model_validate(state["plan"]).steps if step.id not in ended]
+
+
+def _run_step(step: PlanStep, state: State, context: Context) -> dict[str, Any]:
+    bench = context.bench(state)
+    started = time.monotonic()
+    status: Literal["failed", "refused"] = "failed"
+    reason, tries = "", 0
+    while tries < MAX_TRIES:
+        tries += 1
+        try:
+            result = bench.run(step.tool, **step.args)
+        except RefusedError as error:
+            status, reason = "refused", str(error)
+            break
+        except CellwrightError as error:
+            reason = str(error)
+            break
+        except Exception as error:
+            logger.exception("%s broke down, try %d", step.tool, tries)
+            reason = f"{step.tool} broke down: {type(error).__name__}: {error}"
+            continue
+        parents = (bench.data.id,) if bench.data else ()
+        ref = bench.store.put_json(
+            result.model_dump(mode="json"), step.delivers, tool=step.tool, parents=parents
+        )
+        done = Outcome(
+            step=step.id,
+            tool=step.tool,
+            status="done",
+            result=ref.id,
+            seconds=round(time.monotonic() - started, 2),
+            tries=tries,
+        )
+        data = bench.data.model_dump(mode="json") if bench.data else None
+        passport = bench.passport.model_dump(mode="json") if bench.passport else None
+        return {"outcomes": [done.model_dump(mode="json")], "data": data, "passport": passport}
+    seconds = round(time.monotonic() - started, 2)
+    context.say("act", f"not done: {reason}", step.id)
+    ended = Outcome(
+        step=step.id, tool=step.tool, status=status, reason=reason, seconds=seconds, tries=tries
+    )
+    return {"outcomes": [ended.model_dump(mode="json")]}
+
+
+def _after_review(state: State) -> Literal["plan", "act", "verify"]:
+    plan = Plan.model_validate(state["plan"])
+    if plan.status == "needs_clarification":
+        return "plan"
+    return "act" if _pending(state) else "verify"
+
+
+def _after_act(state: State) -> Literal["act", "verify"]:
+    return "act" if _pending(state) else "verify"
+
+
+def build_graph() -> StateGraph[State, Context, InputState, State]:
+    """The graph, not yet compiled."""
+    builder = StateGraph(State, context_schema=Context, input_schema=InputState)
+    builder.add_node("intake", open_data)
+    builder.add_node("plan", draft_plan)
+    builder.add_node("review", review_plan)
+    builder.add_node("act", act)
+    builder.add_node("verify", check_done)
+    builder.add_node("report", write_report)
+    builder.add_edge(START, "intake")
+    builder.add_edge("intake", "plan")
+    builder.add_edge("plan", "review")
+    builder.add_conditional_edges("review", _after_review)
+    builder.add_conditional_edges("act", _after_act)
+    builder.add_edge("verify", "report")
+    builder.add_edge("report", END)
+    return builder
+
+
+def make_graph(
+    checkpointer: BaseCheckpointSaver[Any] | None = None, *, stop_before_act: bool = False
+) -> CompiledStateGraph[State, Context, InputState, State]:
+    """Compile the graph.
+
+    Args:
+        checkpointer: Keeps threads across processes; None for one run in memory.
+        stop_before_act: Pause when the plan is reviewed, before anything is run.
+    """
+    pauses = ["act"] if stop_before_act else None
+    return build_graph().compile(checkpointer=checkpointer, interrupt_before=pauses)
+
+
+__all__ = ["ToolError", "build_graph", "make_graph"]

@@ -1,0 +1,268 @@
+"""The report: a checked document as Markdown, single-file HTML, notebook and ``run.json``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from cellwright.agent.claims import Grid, Segment, Sentence, unbacked
+from cellwright.agent.document import Document, compose, facts, installed_versions
+from cellwright.agent.notebook import write_notebook
+from cellwright.agent.plan import PlanStep
+from cellwright.agent.state import State
+from cellwright.artifacts import ArtifactRef
+from cellwright.errors import ReportError
+
+if TYPE_CHECKING:
+    from cellwright.agent.context import Context
+    from cellwright.tools.passport import Passport
+    from cellwright.tools.workbench import Workbench
+
+LONGEST_EVIDENCE = 20_000
+"""Characters of a stored result that the HTML shows; the file beside it is whole."""
+
+
+def write(state: State, context: Context) -> dict[str, str]:
+    """Write every file of the report to ``context.out``.
+
+    Returns:
+        Name of each deliverable and its path.
+
+    Raises:
+        ReportError: A claim is not backed by an artifact; nothing is written then.
+    """
+    bench = context.bench(state)
+    document = compose(state, bench)
+    markdown = render_markdown(document)
+    check_markdown(markdown, document)
+    out = context.out
+    if out is None:
+        msg = "No output folder was given for the report."
+        raise ReportError(msg)
+    out.mkdir(parents=True, exist_ok=True)
+    _copy_artifacts(document, bench, out)
+    (out / "report.md").write_text(markdown, "utf-8")
+    (out / "report.html").write_text(render_html(document, bench), "utf-8")
+    (out / "run.json").write_text(json.dumps(run_record(state, document), indent=1), "utf-8")
+    written = {name: str(out / name) for name in ("report.md", "report.html", "run.json")}
+    if bench.passport is not None and bench.data is not None:
+        from cellwright.tools.export import write_annotated
+
+        written["annotated.h5ad"] = str(out / "annotated.h5ad")
+        write_annotated(Path(state["path"]), bench, out / "annotated.h5ad")
+    context.say("report", "executing the notebook" if context.execute_notebook else "notebook")
+    notebook = out / "report.ipynb"
+    write_notebook(state, document, notebook, bench, execute=context.execute_notebook)
+    written["report.ipynb"] = str(notebook)
+    return written
+
+
+def render_markdown(document: Document) -> str:
+    """The report as Markdown."""
+    environment = _environment(autoescape=False)
+    environment.filters |= {"cell": _escape_md, "escape_md": _escape_md}
+    environment.filters |= {"prose": _prose, "rows": _rows}
+    text = environment.get_template("report.md.j2").render(
+        doc=document, title=_title(document), passport_rows=_passport_rows(document.passport)
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def render_html(document: Document, bench: Workbench) -> str:
+    """The report as one HTML file, figures inside."""
+    environment = _environment(autoescape=True)
+    environment.filters |= {
+        "prose": _prose_html,
+        "data_uri": partial(_data_uri, bench),
+        "stored": partial(_stored, bench),
+    }
+    return environment.get_template("report.html.j2").render(
+        doc=document, title=_title(document), passport_rows=_passport_rows(document.passport)
+    )
+
+
+def check_markdown(markdown: str, document: Document) -> None:
+    """Read the finished findings once more, against nothing but what the artifacts say.
+
+    Raises:
+        ReportError: A number or citation in a finding stands in no artifact.
+    """
+    backing = [segment.text for segment in facts(document)]
+    backing += [_escape_md(text) for text in backing]
+    said = [
+        sentence
+        for section in document.sections
+        for sentence in (*section.sentences, *section.caveats)
+    ]
+    for sentence in said:
+        printed = _prose(sentence)
+        strays = unbacked(printed, backing, frozenset())
+        if strays or printed not in markdown:
+            what = ", ".join(strays) or "a changed sentence"
+            msg = f"The report says {what}, which no artifact backs: '{printed}'."
+            raise ReportError(msg)
+
+
+def run_record(state: State, document: Document) -> dict[str, Any]:
+    """What ``run.json`` holds: enough to check every claim and to repeat the run."""
+    from cellwright.agent.session import FORMAT
+
+    claims = [
+        {
+            "step": section.step.id,
+            "kind": sentence.kind,
+            "text": sentence.text,
+            "facts": [
+                {"text": one.text, "artifact": one.artifact, "pointer": one.pointer}
+                for one in sentence.segments
+                if one.artifact
+            ],
+        }
+        for section in document.sections
+        for sentence in (*section.sentences, *section.caveats)
+    ]
+    return {
+        "format": FORMAT,
+        "request": document.request,
+        "data": state.get("path") or "",
+        "passport": state.get("passport"),
+        "plan": state["plan"],
+        "outcomes": state.get("outcomes") or [],
+        "ledger": [entry.model_dump(mode="json") for entry in document.ledger],
+        "claims": claims,
+        "references": [vars(reference) for reference in document.references],
+        "usage": state.get("usage") or [],
+        "reproducibility": dict(document.reproducibility),
+        "versions": installed_versions(),
+    }
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("cellwright.agent"),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=False,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": "{:,}".format, "call": _call}
+    return environment
+
+
+def _title(document: Document) -> str:
+    return f"Report on {document.passport.file}" if document.passport else "Report"
+
+
+def _passport_rows(passport: Passport | None) -> list[tuple[str, str, str]]:
+    if passport is None:
+        return []
+    rows = [
+        (name, statement.value, statement.evidence)
+        for name, statement in (
+            ("species", passport.species),
+            ("gene names", passport.identifiers),
+            ("tissue", passport.tissue),
+            ("protocol", passport.protocol),
+        )
+    ]
+    rows += [
+        (f"matrix {matrix.slot}" + (" (read)" if matrix.slot == passport.best else ""),
+         matrix.state, matrix.evidence)
+        for matrix in passport.matrices
+    ]  # fmt: skip
+    rows += [
+        (f"{column.role} column", f"{column.name} ({column.n_values} values)", column.evidence)
+        for column in passport.columns
+    ]
+    known = f"{passport.coverage:.1%} of the file's genes"
+    rows.append(("known genes", known, "share of names that the gene resolver knows"))
+    measured = f"{passport.model_coverage:.1%} of the cell model's genes"
+    rows.append(("model genes measured", measured, "share of the model's vocabulary in this file"))
+    return rows
+
+
+def _copy_artifacts(document: Document, bench: Workbench, out: Path) -> None:
+    """Put figures, tables and results beside the report."""
+    for folder in ("figures", "tables", "evidence"):
+        (out / folder).mkdir(exist_ok=True)
+    for section in document.sections:
+        if section.outcome.status != "done":
+            continue
+        result_id = section.outcome.result
+        shutil.copyfile(bench.store.path(result_id), out / "evidence" / f"{result_id}.json")
+        stored = bench.store.get_json(result_id)
+        for ref in stored["figures"]:
+            target = out / "figures" / f"{section.step.id}_{ref['id']}.png"
+            shutil.copyfile(bench.store.path(ref["id"]), target)
+        for ref in stored["tables"]:
+            target = out / "tables" / f"{section.step.id}_{ref['id']}.csv"
+            shutil.copyfile(bench.store.path(ref["id"]), target)
+        if stored.get("cells"):
+            source = bench.store.path(stored["cells"]["id"])
+            shutil.copyfile(source, out / f"{section.step.id}_generated.h5ad")
+
+
+def _call(step: PlanStep) -> str:
+    """A step as the Python call that repeats it."""
+    shown = {name: value for name, value in step.args.items() if value is not None}
+    return f"{step.tool}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+def _escape_md(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(str(text).split()))
+
+
+def _rows(grid: Grid) -> str:
+    """A table in Markdown."""
+    lines = [grid.headings, ["---"] * len(grid.headings)]
+    lines += [[_escape_md(one.text) for one in row] for row in grid.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _prose(sentence: Sentence) -> str:
+    """A sentence in Markdown: its own words as they are, quoted facts as data."""
+    said = ""
+    for one in sentence.segments:
+        in_code = said.count("`") % 2 == 1
+        quoted = one.text.replace("`", "'") if in_code else _escape_md(one.text)
+        said += quoted if one.artifact else one.text
+    return said.strip()
+
+
+def _prose_html(sentence: Sentence) -> Markup:
+    """A sentence in HTML: each fact a link to its artifact, and the little Markdown of claims."""
+    said = "".join(
+        _fact_html(one) if one.artifact else str(escape(one.text)) for one in sentence.segments
+    )
+    for pattern, tag in ((r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"), (r"`(.+?)`", "code")):
+        said = re.sub(pattern, rf"<{tag}>\1</{tag}>", said)
+    return Markup(said)
+
+
+def _fact_html(fact: Segment) -> str:
+    """A fact as a link; what would read as Markdown in it is written as an entity."""
+    text = str(escape(fact.text)).replace("*", "&#42;").replace("`", "&#96;")
+    source = escape(f"{fact.artifact} · {fact.pointer}")
+    return f'<a class="fact" href="#{fact.artifact}" title="{source}">{text}</a>'
+
+
+def _data_uri(bench: Workbench, figure: ArtifactRef) -> str:
+    content = base64.b64encode(bench.store.path(figure.id).read_bytes()).decode()
+    return f"data:image/png;base64,{content}"
+
+
+def _stored(bench: Workbench, result_id: str) -> str:
+    result: Mapping[str, Any] = bench.store.get_json(result_id)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    if len(text) > LONGEST_EVIDENCE:
+        return f"{text[:LONGEST_EVIDENCE]}\n... (whole in evidence/{result_id}.json)"
+    return text

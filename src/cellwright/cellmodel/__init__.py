@@ -1,0 +1,1 @@
+"""The cell language model: annotate, answer, generate, explain."""

@@ -1,0 +1,1 @@
+"""Cells as the model sees them: declared files, aligned blocks, splits."""

@@ -1,0 +1,1 @@
+"""What people ask of a cell, in many words, and what is answered."""

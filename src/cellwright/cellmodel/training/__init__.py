@@ -1,0 +1,1 @@
+"""Training: a convex start, then three stages that resume."""

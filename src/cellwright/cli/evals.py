@@ -1,0 +1,76 @@
+"""``cellwright eval`` and ``cellwright train drug``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cellwright.cli.console import print_json, stderr, stdout, working
+
+DATA = Path("../shared/data")
+SHIFT_FILE, SHIFT_LINE = "pc9_erlotinib_day11_resistant_only.h5ad", "PC14"
+
+
+def evaluate(
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(help="annotation, drug-transfer, instructions, knowledge, speed; or all."),
+    ] = None,
+    data_dir: Annotated[Path, typer.Option(help="Folder of the data files.")] = DATA,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of what is drawn at random.")] = 3,
+    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("benchmarks"),
+    json_: Annotated[bool, typer.Option("--json", help="Print the log as JSON.")] = False,
+) -> None:
+    """Measure Cellwright beside its baselines, and write results.json and RESULTS.md."""
+    from cellwright.evals.runner import SUITES, run_suites
+    from cellwright.evals.task import EvalContext
+    from cellwright.settings import Settings
+
+    names = list(SUITES) if not suites or suites == ["all"] else suites
+    console = stderr()
+    context = EvalContext(
+        data_dir=data_dir,
+        seeds=seeds,
+        settings=Settings(),
+        say=lambda text: console.print(text, style="dim", highlight=False),
+    )
+    log = run_suites(names, context, out)
+    if json_:
+        print_json(log.model_dump(mode="json"))
+    else:
+        shown = stdout()
+        for name in names:
+            count = sum(row.suite == name for row in log.rows)
+            end = log.failed.get(name) or f"{count} rows in {log.seconds[name]:.0f} s"
+            shown.print(f"{name}: {end}", highlight=False)
+        shown.print(f"results in {out / 'RESULTS.md'}", highlight=False)
+    if log.failed:
+        raise typer.Exit(1)
+
+
+def train_drug(
+    gdsc: Annotated[Path, typer.Option(help="Folder of the two GDSC tables.")] = DATA / "gdsc",
+    shift_from: Annotated[
+        Path, typer.Option(help="Single cells of a line that GDSC has, for the platform's shift.")
+    ] = DATA / SHIFT_FILE,
+    shift_line: Annotated[str, typer.Option(help="That line's name in GDSC.")] = SHIFT_LINE,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to save; the package's own artefact by default.")
+    ] = None,
+) -> None:
+    """Fit the drug transfer on bulk screens of cell lines."""
+    from cellwright.cellmodel.drug.fit import fit_transfer
+    from cellwright.cellmodel.drug.transfer import PACKAGED
+    from cellwright.evals.platform_pair import read_pair
+    from cellwright.knowledge import Knowledge
+
+    genes = Knowledge.open().genes
+    target = out or PACKAGED
+    with working("fitting the drug transfer"):
+        pair = read_pair(shift_from, shift_line, lambda names: genes.keys(list(names), "human"))
+        transfer = fit_transfer(
+            gdsc, target, keys=lambda names: genes.keys(list(names), "human"), pairs=[pair]
+        )
+    print_json({"saved": str(target), **transfer.card})

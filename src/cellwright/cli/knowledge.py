@@ -1,0 +1,275 @@
+"""``cellwright knowledge``: look facts up, match markers, build the tables."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cellwright.errors import InputError
+
+if TYPE_CHECKING:
+    from cellwright.knowledge import (
+        CellTypeMatch,
+        DrugMatch,
+        Evidence,
+        GeneMatch,
+        Knowledge,
+        MarkerMatch,
+    )
+
+app = typer.Typer(
+    help="Look up genes, cell types and drugs; match markers; search; build the fact tables.",
+    no_args_is_help=True,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SpeciesName = Annotated[
+    Literal["human", "mouse"], typer.Option("--species", help="Species of the gene names.")
+]
+Tissue = Annotated[str, typer.Option("--tissue", help="Only cell types recorded in this tissue.")]
+
+
+@app.command()
+def match(
+    genes: Annotated[list[str] | None, typer.Argument(help="Marker genes, best first.")] = None,
+    species: SpeciesName = "human",
+    tissue: Tissue = "",
+    batch: Annotated[
+        Path | None, typer.Option(help="A file with one comma-separated gene list a line.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Cell types to show.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Rank the cell types that a set of marker genes points at."""
+    knowledge = _open()
+    if batch is not None:
+        lists = _read_batch(batch, genes)
+        found = knowledge.markers.match_many(lists, species, tissue or None, top=top)
+        _print_json([[_match_record(one) for one in matches] for matches in found])
+        return
+    names = [one for text in genes or [] for one in text.split(",") if one.strip()]
+    if not names:
+        msg = "Give at least one gene, or a file with --batch."
+        raise InputError(msg)
+    matches = knowledge.markers.match(names, species, tissue or None, top=top)
+    if as_json:
+        _print_json([_match_record(one) for one in matches])
+    else:
+        _show_matches(matches, _unknown(knowledge, names, species))
+
+
+@app.command()
+def gene(
+    name: Annotated[str, typer.Argument(help="Symbol, alias, Ensembl, NCBI, HGNC or MGI id.")],
+    species: SpeciesName = "human",
+    as_json: Json = False,
+) -> None:
+    """Tell which gene a name stands for."""
+    found = _open().genes.resolve(name, species)
+    if as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        _show_gene(found)
+
+
+@app.command("cell-type")
+def cell_type(
+    name: Annotated[str, typer.Argument(help="Label, such as 'CD14+ Mono'.")],
+    tissue: Annotated[str, typer.Option("--tissue", help="Tissue of the data.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Tell which Cell Ontology term a label stands for."""
+    knowledge = _open()
+    found = knowledge.ontology.lookup(name, tissue=tissue or None)
+    if as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        _show_cell_type(found, knowledge)
+
+
+@app.command()
+def drug(
+    name: Annotated[str, typer.Argument(help="Name or synonym.")], as_json: Json = False
+) -> None:
+    """Tell a drug's targets, pathway, mechanism and phase."""
+    found = _open().drugs.lookup(name)
+    if as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        _show_drug(found)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Plain language or a name.")],
+    kind: Annotated[
+        Literal["gene", "cell_type", "drug"] | None, typer.Option(help="Only this kind.")
+    ] = None,
+    species: Annotated[
+        Literal["human", "mouse"] | None, typer.Option(help="Only what holds for it.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Records to show.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Find genes, cell types and drugs by name, words or meaning."""
+    found = _open().search(text, kind=kind, species=species, top=top)
+    if as_json:
+        _print_json([_record(one) for one in found])
+    else:
+        _show_evidence(found)
+
+
+@app.command()
+def build(
+    source: Annotated[
+        Path, typer.Option("--from", help="Folder with the official files of the sources.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the tables go; the package's own folder if unset.")
+    ] = None,
+    embed: Annotated[bool, typer.Option(help="Embed the search documents too (minutes).")] = True,
+) -> None:
+    """Compile the official files into the package's fact tables."""
+    from cellwright.knowledge import tables
+    from cellwright.knowledge.build import build as compile_tables
+    from cellwright.settings import Settings
+
+    compile_tables(source, Settings(), target=out or tables.FOLDER, embed=embed, report=typer.echo)
+
+
+def _open() -> "Knowledge":
+    from cellwright.knowledge import Knowledge
+    from cellwright.settings import Settings
+
+    return Knowledge.open(Settings())
+
+
+def _read_batch(path: Path, genes: Sequence[str] | None) -> list[list[str]]:
+    if genes:
+        msg = "Give genes or --batch, not both."
+        raise InputError(msg)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read as text: {error}."
+        raise InputError(msg) from error
+    return [[one.strip() for one in line.split(",") if one.strip()] for line in lines]
+
+
+def _record(value: "Evidence") -> dict[str, Any]:
+    return {**value.model_dump(), "cite": value.cite()}
+
+
+def _match_record(one: "MarkerMatch") -> dict[str, Any]:
+    fields = {item.name: getattr(one, item.name) for item in dataclasses.fields(one)}
+    return {**fields, "evidence": [_record(record) for record in one.evidence]}
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _unknown(knowledge: "Knowledge", names: Sequence[str], species: str) -> list[str]:
+    lines = []
+    for name in names:
+        found = knowledge.genes.resolve(name, species)
+        if found.status != "ok":
+            could = f" (could be {', '.join(found.candidates)})" if found.candidates else ""
+            lines.append(f"{name}: {found.why}{could}")
+    return lines
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _show(thing: Any) -> None:
+    from rich.console import Console
+
+    Console(markup=False, highlight=False).print(thing)
+
+
+def _show_matches(matches: Sequence["MarkerMatch"], unknown: Sequence[str]) -> None:
+    from rich.text import Text
+
+    for line in unknown:
+        typer.echo(line, err=True)
+    if not matches:
+        typer.echo("No marker record names these genes.")
+        return
+    table = _table("cell type", "id", "score", "genes", "evidence")
+    for one in matches:
+        cited = "\n".join(dict.fromkeys(record.cite() for record in one.evidence[:2]))
+        row = (one.cell_type, one.ontology_id, f"{one.score:.2f}", ", ".join(one.genes), cited)
+        table.add_row(*(Text(cell) for cell in row))
+    _show(table)
+    typer.echo(f"From {matches[0].scope}.")
+
+
+def _show_gene(found: "GeneMatch") -> None:
+    if found.status != "ok":
+        typer.echo(f"{found.query}: {found.status}, {found.why}.")
+        if found.candidates:
+            typer.echo(f"Candidates: {', '.join(found.candidates)}")
+        return
+    typer.echo(f"{found.symbol or found.ensembl_id}  {found.name}")
+    typer.echo(f"{found.species}, {found.gene_type or 'type unknown'}; found by {found.why}")
+    ids = [f"NCBI Gene {found.gene_id}" if found.gene_id else "", found.ensembl_id or ""]
+    typer.echo(", ".join(one for one in ids if one))
+    if found.aliases:
+        typer.echo(f"Also called {', '.join(found.aliases)}")
+
+
+def _show_cell_type(found: "CellTypeMatch", knowledge: "Knowledge") -> None:
+    if found.status != "ok" or found.ontology_id is None:
+        typer.echo(f"{found.query}: no Cell Ontology term, {found.why}.")
+        if found.suggestions:
+            typer.echo(f"Near: {', '.join(found.suggestions)}")
+        return
+    typer.echo(f"{found.ontology_id}  {found.label}  (score {found.score:.2f}; {found.why})")
+    parents = [
+        knowledge.ontology.label(one) for one in knowledge.ontology.parents(found.ontology_id)
+    ]
+    if parents:
+        typer.echo(f"A kind of {', '.join(parents)}")
+    if found.runner_up:
+        typer.echo("Runner-up: {}  {}  (score {:.2f})".format(*found.runner_up))
+
+
+def _show_drug(found: "DrugMatch") -> None:
+    if found.status != "ok":
+        typer.echo(f"{found.query}: {found.why}.")
+        if found.suggestions:
+            typer.echo(f"Did you mean {', '.join(found.suggestions)}?")
+        return
+    typer.echo(f"{found.name}  ({', '.join(found.sources)})")
+    for title, text in (
+        ("Targets", ", ".join(found.targets)),
+        ("Pathway", found.pathway),
+        ("Mechanism", found.mechanism),
+        ("Phase", found.phase),
+        ("Also called", ", ".join(found.synonyms)),
+    ):
+        if text:
+            typer.echo(f"{title}: {text}")
+
+
+def _show_evidence(found: Sequence["Evidence"]) -> None:
+    from rich.text import Text
+
+    if not found:
+        typer.echo("Nothing was found.")
+        return
+    table = _table("kind", "record", "what it says", "source")
+    for one in found:
+        row = (one.kind.replace("_", " "), one.record_id, one.text, one.cite())
+        table.add_row(*(Text(cell) for cell in row))
+    _show(table)

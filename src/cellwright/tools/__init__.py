@@ -1,0 +1,1 @@
+"""The tools: typed functions over cells, each declared once in a ``ToolSpec``."""

@@ -1,0 +1,1 @@
+"""Adapters that show the tools to other protocols."""

@@ -1,0 +1,53 @@
+"""Writing results back: the user's own file, with Cellwright's columns beside theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellwright.errors import InputError
+from cellwright.tools.readers import read_cells
+
+if TYPE_CHECKING:
+    from cellwright.tools.workbench import Workbench
+
+PREFIX = "cellwright_"
+
+
+def write_annotated(source: Path, bench: Workbench, target: Path) -> None:
+    """Write the user's data with what the tools added, everything of theirs untouched.
+
+    Copies ``obs`` columns and ``uns`` keys that start with ``cellwright_``, and ``obsm`` keys that
+    start with ``X_cellwright_``, from the current working copy.
+
+    Args:
+        source: The user's file; it is only read.
+        bench: The workbench whose current data set was made from it.
+        target: An ``.h5ad`` file to write, through a temporary name.
+
+    Raises:
+        InputError: The target is the user's own file.
+    """
+    if target.exists() and target.resolve() == source.resolve():
+        msg = f"{target} is the data itself, which is never overwritten; name another file."
+        raise InputError(msg)
+    genes = bench.knowledge.genes
+    original = read_cells(source, lambda names: genes.identify(list(names)).coverage)
+    working = bench.adata()
+    for name in working.obs.columns:
+        if str(name).startswith(PREFIX):
+            original.obs[name] = working.obs[name].to_numpy()
+            if working.obs[name].dtype == "category":
+                original.obs[name] = original.obs[name].astype(working.obs[name].dtype)
+    for key in working.obsm:
+        if key.startswith(f"X_{PREFIX}"):
+            original.obsm[key] = working.obsm[key]
+    for key in working.uns:
+        if key.startswith(PREFIX):
+            original.uns[key] = working.uns[key]
+    draft = target.with_name(f".{target.name}.partial")
+    try:
+        original.write_h5ad(draft, compression="gzip")
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)

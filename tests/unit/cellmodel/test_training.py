@@ -1,0 +1,190 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cellwright.cellmodel.checkpoint import load_checkpoint
+from cellwright.cellmodel.config import CheckpointError
+from cellwright.cellmodel.data.block import CellBlock, make_block
+from cellwright.cellmodel.generation import UnknownTypeError
+from cellwright.cellmodel.inference import CellModel
+from cellwright.cellmodel.saliency import explain
+from cellwright.cellmodel.training.encoder_stage import train_encoder
+from cellwright.cellmodel.training.wide import solve_wide, unit_rows
+from cellwright.settings import Settings
+from tests.unit.cellmodel.toys import (
+    GENES,
+    PLANTED,
+    TYPES,
+    make_adata,
+    make_pipeline,
+    toy_embed,
+    toy_language,
+    with_encoder_steps,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    pipeline = make_pipeline(folder, with_encoder_steps(60))
+    pipeline.run()
+    pipeline.export(folder / "checkpoint")
+    return folder / "checkpoint"
+
+
+def make_model(folder: Path) -> CellModel:
+    model = CellModel.load(Settings(checkpoint=folder), embed=toy_embed)
+    config = model.network.config
+    from cellwright.cellmodel.modeling.cell_language import CellLanguage
+
+    base, tokenizer = toy_language()
+    language = CellLanguage(base, tokenizer, config.language, config.encoder.n_queries)
+    language.load_own_state(model.checkpoint.language)
+    model.__dict__["language"] = language.eval()
+    return model
+
+
+def make_cells(model: CellModel, seed: int = 7) -> tuple[CellBlock, np.ndarray]:
+    adata = make_adata(n_per_type=15, seed=seed)
+    block = make_block(adata.X, list(adata.var_names), model.vocabulary, "counts")
+    return block, adata.obs["cell_type"].to_numpy()
+
+
+def test_annotates_unseen_cells(trained: Path) -> None:
+    model = make_model(trained)
+    block, truth = make_cells(model)
+    found = model.annotate(block)
+    best = np.array(found.candidates)[found.probabilities.argmax(axis=1)]
+    assert (best == truth).mean() > 0.95
+    assert set(found.labels[found.in_range]) <= set(TYPES)
+    assert found.embedding.shape == (45, 16)
+
+
+def test_labels_do_not_depend_on_the_batch(trained: Path) -> None:
+    model = make_model(trained)
+    block, _ = make_cells(model)
+    whole = model.annotate(block)
+    for size in (1, 7, 32):
+        parts = model.annotate(block, batch_size=size)
+        assert (parts.labels == whole.labels).all()
+        assert parts.label_sets == whole.label_sets
+        np.testing.assert_allclose(parts.probabilities, whole.probabilities, atol=2e-5)
+
+
+def test_candidates_are_an_argument(trained: Path) -> None:
+    model = make_model(trained)
+    block, _ = make_cells(model)
+    found = model.annotate(block, candidates=["BETA CELLS", "something quite new"])
+    assert found.candidates == ("BETA CELLS", "something quite new")
+    assert found.probabilities.shape == (45, 2)
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-3)
+
+
+def test_an_empty_cell_is_unknown(trained: Path) -> None:
+    model = make_model(trained)
+    block = make_block(np.zeros((2, 60)), list(GENES), model.vocabulary, "counts")
+    found = model.annotate(block)
+    assert list(found.labels) == ["unknown", "unknown"]
+    assert found.label_sets == [(), ()]
+
+
+def test_no_cells_give_no_labels(trained: Path) -> None:
+    model = make_model(trained)
+    block, _ = make_cells(model)
+    found = model.annotate(block.rows(slice(0, 0)))
+    assert len(found.labels) == 0
+
+
+@pytest.mark.parametrize("method", ["gradient", "input_x_gradient", "integrated_gradients"])
+def test_saliency_finds_the_planted_genes(trained: Path, method: str) -> None:
+    model = make_model(trained)
+    block, truth = make_cells(model)
+    for label in TYPES:
+        found = explain(model, block.rows(np.flatnonzero(truth == label)), label, method=method)
+        top = {gene for gene, _ in found.top(4)}
+        assert len(top & set(PLANTED[label])) >= 3
+
+
+def test_generated_cells_are_counts_of_measured_genes(trained: Path) -> None:
+    model = make_model(trained)
+    assert {record.name for record in model.generatable()} == set(TYPES)
+    drawn = model.generate("beta cell", species="human", tissue="blood", n=12, seed=3)
+    assert drawn.counts.shape == (12, len(drawn.keys))
+    assert np.issubdtype(drawn.counts.dtype, np.integer)
+    assert drawn.counts.sum() > 0
+    assert "beta cell" in drawn.condition
+    again = model.generate("beta cell", species="human", tissue="blood", n=12, seed=3)
+    assert (again.counts != drawn.counts).nnz == 0
+    reference = model.reference("beta cell")
+    assert len(reference.mean_log1p) == len(reference.keys)
+    assert reference.library_quantiles[0] <= reference.library_quantiles[-1]
+
+
+def test_a_type_without_counts_is_refused(trained: Path) -> None:
+    model = make_model(trained)
+    with pytest.raises(UnknownTypeError) as caught:
+        model.generate("beta cel of another kind", tissue="", species="human", n=3)
+    assert "beta cell" in caught.value.near
+
+
+def test_answers_carry_a_probability(trained: Path) -> None:
+    model = make_model(trained)
+    block, _ = make_cells(model)
+    answer = model.answer(block.rows(slice(0, 1)), "Cell type?", candidates=list(TYPES))
+    assert 0 < answer.score <= 1
+    assert answer.label is None or answer.label in TYPES
+
+
+def test_the_card_is_measured(trained: Path) -> None:
+    card = json.loads((trained / "card.json").read_text())
+    assert {row["dataset"] for row in card["test"]} == {"one", "two"}
+    assert all(0 <= row["logistic_macro_f1"] <= 1 for row in card["test"])
+    assert card["language_test"]["n"] == 2
+
+
+def test_a_checkpoint_of_another_format_is_refused(trained: Path, tmp_path: Path) -> None:
+    for path in trained.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"format": 99}))
+    with pytest.raises(CheckpointError, match="99"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cellwright train"):
+        load_checkpoint(tmp_path)
+
+
+def test_resuming_gives_what_one_run_gives(tmp_path: Path) -> None:
+    def weights(*lengths: int) -> dict[str, torch.Tensor]:
+        folder = tmp_path / "-".join(map(str, lengths))
+        for length in lengths:
+            pipeline = make_pipeline(folder, with_encoder_steps(4))
+            network = pipeline.network
+            recipe = pipeline.recipe
+            from cellwright.cellmodel.training import trainer
+
+            run = trainer.Trainer.run
+            trainer.Trainer.run = lambda self, _run=run, _n=length: _run(self, until=_n)
+            try:
+                train_encoder(network, pipeline.corpus, recipe, folder / "state")
+            finally:
+                trainer.Trainer.run = run
+        return dict(network.state_dict())
+
+    whole, parts = weights(4), weights(2, 4)
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_the_linear_term_is_solved(tmp_path: Path) -> None:
+    corpus = make_pipeline(tmp_path).corpus
+    solution = solve_wide(corpus, iterations=30, l2=1.0, seed=0)
+    cells = corpus.sets[0]
+    test = cells.parts["test"]
+    scores = unit_rows(cells.block.expression[test]) @ solution.weights.T + solution.bias
+    assert (scores.argmax(axis=1) == cells.labels[test]).mean() > 0.9

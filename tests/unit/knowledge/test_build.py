@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellwright.errors import InputError
+from cellwright.knowledge import tables, vectors
+from cellwright.knowledge.build import build
+from cellwright.knowledge.records import Evidence
+from cellwright.knowledge.sources.cell_ontology import number
+from cellwright.settings import Settings
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(InputError, match="cellmarker2_human"):
+        build(tmp_path / "in", Settings(), target=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_same_columns_give_same_bytes(tmp_path: Path) -> None:
+    columns = {"symbol": ["A", "B"], "n": [1, 2]}
+    first = tables.write(tmp_path, "one", columns, {"source": "test"}).read_bytes()
+    second = tables.write(tmp_path, "one", columns, {"source": "test"}).read_bytes()
+    assert first == second
+    assert tables.columns(tables.read("one", tmp_path)) == columns
+
+
+def test_damaged_and_foreign_tables_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(tables.TableError, match=r"bad\.parquet"):
+        tables.read("bad", tmp_path)
+
+
+def test_every_packaged_table_says_where_it_comes_from() -> None:
+    for name in ("genes_human", "genes_mouse", "cell_ontology", "markers", "drugs"):
+        metadata = tables.read(name).schema.metadata
+        assert metadata[b"source"]
+        assert metadata[b"licence"]
+        assert metadata[b"release"]
+    assert {"NCBI Gene", "CellMarker 2.0", "GDSC"} <= tables.sources().keys()
+
+
+def test_packaged_tables_stay_small() -> None:
+    size = sum(one.stat().st_size for one in tables.FOLDER.iterdir())
+    assert size < 14e6
+
+
+def test_vectors_survive_their_packing(tmp_path: Path) -> None:
+    full = np.random.default_rng(0).normal(size=(300, 384)).astype(np.float32)
+    full[:, :20] *= 20  # most of the variance in few axes, as with real texts
+    full /= np.linalg.norm(full, axis=1, keepdims=True)
+    vectors.write(tmp_path, [f"gene/{row}" for row in range(300)], full, {})
+    packed = vectors.read(tmp_path)
+    assert packed.ids[7] == "gene/7"
+    likeness = packed.vectors @ packed.project(full[7:8])[0]
+    assert int(likeness.argmax()) == 7
+    assert likeness.max() > 0.99
+
+
+def test_citations_name_source_release_and_pmids() -> None:
+    one = Evidence(
+        text="A fact.",
+        source="CellMarker 2.0",
+        record_id="GCG / CL:0000171",
+        release="2022-07",
+        pmids=("31712416",),
+        kind="cell_type",
+    )
+    assert one.cite() == "[CellMarker 2.0 (2022-07); PMID 31712416]"
+    more = one.model_copy(update={"pmids": ("1", "2", "3", "4", "5")})
+    assert more.cite() == "[CellMarker 2.0 (2022-07); PMID 1, 2, 3 and 2 more]"
+
+
+def test_ontology_ids_are_numbers() -> None:
+    assert number("CL_0000084") == number("CL:0000084") == 84

@@ -1,0 +1,98 @@
+import pytest
+
+from cellwright.errors import InputError
+from cellwright.knowledge.cell_names import normal
+from cellwright.knowledge.ontology import CellOntology
+
+CL = CellOntology()
+TISSUES = {"bastidas": "pancreas", "mca": "stomach", "joost": "skin", "wang": "pancreas"}
+BY_HAND_ONLY = {"Smad3", "Igtp", "L5", "L5b", "L6a", "CH", "OS", "RE", "Stem"}
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        ("T cell", "CL:0000084"),
+        ("T lymphocytes", "CL:0000084"),
+        ("B", "CL:0000236"),
+        ("CD14+ Monocytes", "CL:0001054"),
+        ("CD14 Mono", "CL:0001054"),
+        ("CD56+ NK", "CL:0000623"),
+        ("CD4+/CD25 T Reg", "CL:0000792"),
+        ("CD8+/CD45RA+ Naive Cytotoxic", "CL:0000900"),
+        ("CD4 TCM", "CL:0000904"),
+        ("Naive CD4 T", "CL:0000895"),
+        ("beta", "CL:0000169"),
+        ("TAC-1", "CL:0009010"),
+        ("cDC2", "CL:0002399"),
+        ("neutrphils", "CL:0000775"),
+        ("0: T cells", "CL:0000084"),
+        ("대식세포", "CL:0000235"),
+        ("胰岛β细胞", "CL:0000169"),
+        ("CL_0000084", "CL:0000084"),
+    ],
+)
+def test_finds_the_term(text: str, identifier: str) -> None:
+    match = CL.lookup(text)
+    assert match.ontology_id == identifier
+    assert match.label == CL.label(identifier)
+    assert 0.6 < match.score <= 1
+
+
+@pytest.mark.parametrize(
+    "text", ["unknown", "Doublets", "H1975", "foo bar", "Cluster 3", "12", "", "stellate"]
+)
+def test_says_none_when_it_is_none(text: str) -> None:
+    match = CL.lookup(text)
+    assert (match.status, match.ontology_id) == ("none", None)
+    assert match.why
+
+
+def test_tissue_tells_short_forms_apart() -> None:
+    assert CL.lookup("stellate", tissue="liver").ontology_id == "CL:0000632"
+    assert CL.lookup("stellate", tissue="pancreatic islet, pancreas").ontology_id == "CL:0002410"
+
+
+def test_alike_labels_of_other_types_are_not_taken() -> None:
+    assert CL.lookup("CD8 T cell").ontology_id != CL.lookup("CD4 T cell").ontology_id
+
+
+def test_labels_mapped_by_hand_agree_with_the_ontology() -> None:
+    for (_, label), (identifier, reason) in CL.hand_labels.items():
+        assert identifier or reason, label
+        if identifier:
+            assert identifier in CL.ids()
+
+
+def test_lookup_agrees_with_the_labels_mapped_by_hand() -> None:
+    wrong = []
+    for (dataset, label), (identifier, _) in CL.hand_labels.items():
+        tissue = next((one for name, one in TISSUES.items() if dataset.startswith(name)), None)
+        if label not in BY_HAND_ONLY and CL.lookup(label, tissue=tissue).ontology_id != identifier:
+            wrong.append((dataset, label))
+    assert wrong == []
+
+
+def test_relations() -> None:
+    cd4, cd8, t_cell, nk = "CL:0000624", "CL:0000625", "CL:0000084", "CL:0000623"
+    assert CL.is_a(cd4, t_cell)
+    assert not CL.is_a(t_cell, cd4)
+    assert CL.related(t_cell, cd4)
+    assert not CL.related(cd4, cd8)
+    assert t_cell in CL.ancestors(cd4)
+    assert cd4 not in CL.ancestors(cd4)
+    assert CL.common_ancestor([cd4, nk]) == "CL:0000542"
+    assert CL.common_ancestor([cd4]) == cd4
+    assert CL.common_ancestor([]) is None
+    assert CL.distance(cd4, cd4) == 0
+    assert CL.distance(cd4, cd8) == 2
+
+
+def test_unknown_ids_are_refused() -> None:
+    with pytest.raises(InputError, match="no term"):
+        CL.label("CL:9999999")
+
+
+def test_normal_forms_agree() -> None:
+    assert normal("CD14+ Monocytes") == normal("CD14-positive monocyte")
+    assert normal("natural killer cells") == normal("NK")
