@@ -34,7 +34,7 @@ def evaluate(
         data_dir=data_dir,
         seeds=seeds,
         settings=Settings(),
-        say=lambda text: console.print(text, style="dim", highlight=False),
+        say=lambda text: console.print(text, style="dim", highlight=False, markup=False),
     )
     log = run_suites(names, context, out)
     if json_:

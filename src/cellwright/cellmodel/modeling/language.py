@@ -51,13 +51,13 @@ def set_threads(threads: int) -> None:
 
 @contextmanager
 def using_threads(threads: int) -> Iterator[None]:
-    """Compute with this many CPU threads for a while.
+    """Compute with this many CPU threads for a while; 0 leaves them as they are.
 
     Writing one token at a time gains little from a second thread, and loses tenfold when other
     processes keep that core busy.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    set_threads(threads)
     try:
         yield
     finally:
