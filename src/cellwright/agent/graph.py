@@ -110,9 +110,11 @@ def check_done(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     context.say("verify", "comparing what was asked with what was made")
     outcomes = [Outcome.model_validate(one) for one in state.get("outcomes") or []]
-    entries = ledger(Plan.model_validate(state["plan"]), outcomes, context.bench(state).store)
-    done = [outcome.result for outcome in outcomes if outcome.status == "done"]
-    turn = {"request": _request(state), "results": done}
+    plan = Plan.model_validate(state["plan"])
+    entries = ledger(plan, outcomes, context.bench(state).store)
+    done = {outcome.step for outcome in outcomes if outcome.status == "done"}
+    steps = [{"tool": step.tool, "args": step.args} for step in plan.steps if step.id in done]
+    turn = {"request": _request(state), "steps": steps}
     return {"ledger": [entry.model_dump(mode="json") for entry in entries], "history": [turn]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,12 @@ def write_notebook(
         ),
         nbformat.v4.new_code_cell(_opening(state, bench)),
     ]
+    for turn in (state.get("history") or [])[:-1]:
+        calls = [f"bench.run({_arguments(one['tool'], one['args'])})" for one in turn["steps"]]
+        notebook.cells.append(
+            nbformat.v4.new_markdown_cell(f"## Earlier in this thread\n\n{turn['request']}")
+        )
+        notebook.cells.append(nbformat.v4.new_code_cell("\n".join([*calls, "None"])))
     for section in document.sections:
         if section.outcome.status != "done":
             continue
@@ -49,15 +56,19 @@ def write_notebook(
         notebook.cells.append(
             nbformat.v4.new_markdown_cell(f"## {step.id}: {step.delivers}\n\n{step.asked_by}")
         )
-        args = {name: value for name, value in step.args.items() if value is not None}
-        call = "".join(f", {name}={value!r}" for name, value in args.items())
-        quoted = section.outcome.result
+        call = _arguments(step.tool, step.args)
         notebook.cells.append(
-            nbformat.v4.new_code_cell(f'{step.id} = repeat("{quoted}", "{step.tool}"{call})')
+            nbformat.v4.new_code_cell(f'{step.id} = repeat("{section.outcome.result}", {call})')
         )
     if execute:
         _execute(notebook, path)
     nbformat.write(notebook, path)
+
+
+def _arguments(tool: str, args: Mapping[str, object]) -> str:
+    """A tool and its arguments as they stand in a Python call."""
+    chosen = [f"{name}={value!r}" for name, value in args.items() if value is not None]
+    return ", ".join([repr(tool), *chosen])
 
 
 def _opening(state: State, bench: Workbench) -> str:

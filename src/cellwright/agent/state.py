@@ -80,7 +80,7 @@ class State(InputState, total=False):
         clarified: The user's answer to a clarifying question; empty when none was needed.
         outcomes: One ``Outcome`` for each step run so far for this request.
         ledger: One ``LedgerEntry`` for each part of the request.
-        history: Earlier requests of this thread, each with what was done for it.
+        history: Requests of this thread so far, each with the steps that were done for it.
         report: Paths of the report's files.
     """
 
