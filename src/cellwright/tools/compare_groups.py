@@ -110,11 +110,11 @@ class CompareResult(ToolResult):
 
     def claims(self) -> list[Claim]:
         """Composition, then expression, then what the design allows."""
-        head = Claim(template="Group A is {group_a} and group B is {group_b} of `{column}`.")
+        key = Claim(template="Group A is {group_a} and group B is {group_b} of `{column}`.")
         return [
-            head,
             *self._composition_claims(),
             *self._expression_claims(),
+            key,
             *self._caveats(),
         ]
 
