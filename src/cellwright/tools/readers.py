@@ -194,6 +194,7 @@ def _from_frame(frame: DataFrame, name: str, known_share: KnownShare) -> AnnData
         )
         raise InputError(msg)
     other = frame.drop(columns=numeric.columns)
+    _refuse_damaged(other, name)
     rows = [str(value) for value in frame.index]
     columns = [str(value) for value in numeric.columns]
     if known_share(rows) > known_share(columns):
@@ -212,6 +213,26 @@ def _from_frame(frame: DataFrame, name: str, known_share: KnownShare) -> AnnData
         else var.set_axis(genes, axis=0).rename(columns=str),
     )
     return result
+
+
+def _refuse_damaged(text: DataFrame, name: str) -> None:
+    """Refuse a table where words stand among numbers: taken as text, the column would be lost.
+
+    Raises:
+        InputError: At least half of a column are numbers and some values are not.
+    """
+    import pandas as pd
+
+    for column in text.columns:
+        given = text[column].dropna()
+        bad = given[pd.to_numeric(given, errors="coerce").isna()]
+        if 0 < len(bad) <= len(given) / 2:
+            msg = (
+                f"{name}: column {str(column)!r} holds numbers, but row {str(bad.index[0])!r} says "
+                f"{str(bad.iloc[0])[:30]!r} ({len(bad)} of {len(given)} values are no numbers). "
+                "Mend those values, or leave the column out."
+            )
+            raise InputError(msg)
 
 
 def _undo_renaming(names: Sequence[str]) -> list[str]:

@@ -62,11 +62,17 @@ def unknown_genes(folder):
     return path
 
 
+def word_among_numbers(folder):
+    path = folder / "typo.csv"
+    path.write_text("gene,c1,c2\nCD3D,1,two\nLYZ,1,2\nMS4A1,0,1\n")
+    return path
+
+
 def missing(folder):
     return folder / "nothing.h5ad"
 
 
-BAD = [truncated, letters, empty, no_cells, duplicated, unknown_genes, missing]
+BAD = [truncated, letters, empty, no_cells, duplicated, unknown_genes, word_among_numbers, missing]
 
 
 @pytest.mark.parametrize("make", BAD)
