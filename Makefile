@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SUITES ?= annotation drug-transfer instructions knowledge speed
+SUITES ?= all
 
 .PHONY: install demo test check bench clean
 
@@ -28,6 +28,7 @@ check: $(VENV)/installed
 	$(BIN)/lint-imports
 
 bench: install
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/cellwright eval $(SUITES)
 
 clean:

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         return self.cache_dir / "weights"
 
     @property
+    def data_dir(self) -> Path:
+        """Folder of cells that Python packages carry, made into files."""
+        return self.cache_dir / "data"
+
+    @property
     def knowledge_dir(self) -> Path:
         """Folder of the Chroma store, built on first use."""
         return self.cache_dir / "knowledge"

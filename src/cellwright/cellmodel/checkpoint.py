@@ -103,6 +103,17 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     )
 
 
+def lend_network(checkpoint: Checkpoint, state: Path) -> None:
+    """Put a trained network where a training run looks for what its earlier stages left.
+
+    The run must read the same data sets under the same seed: the weights are in the order of the
+    vocabulary and labels that come of them.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    tensors = {k: v.detach().contiguous() for k, v in checkpoint.network.state_dict().items()}
+    save_file(tensors, state / "network.safetensors")
+
+
 def _compact(tensor: Tensor) -> Tensor:
     small = tensor.numel() <= _WHOLE or not tensor.is_floating_point()
     return tensor.detach().clone().contiguous() if small else tensor.detach().half().contiguous()

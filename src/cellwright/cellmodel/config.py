@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cellwright.errors import CellwrightError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the checkpoint layout; a checkpoint of another version is not loaded."""
 
 
@@ -47,6 +47,7 @@ class EncoderConfig:
         n_heads: Attention heads.
         dropout: Dropout rate.
         reader: ``qformer``, or ``mlp`` for the ablation without attention.
+        gene_text: Whether gene vectors hold what is written of genes; without, that part is noise.
     """
 
     width: int = 192
@@ -57,6 +58,7 @@ class EncoderConfig:
     n_heads: int = 4
     dropout: float = 0.1
     reader: Literal["qformer", "mlp"] = "qformer"
+    gene_text: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +81,12 @@ class LanguageConfig:
     Attributes:
         base: Name of the base weights in the weight store.
         hidden: Width of the base model.
-        lora_rank: Rank of the adapters.
+        lora_rank: Rank of the adapters; 0 trains the base model's own weights instead.
         lora_alpha: Scale of the adapters.
         lora_targets: Linear layers that get an adapter.
         lora_layers: Adapters go into this many last layers; 0 for all.
+        layers: Only the first layers of the base model are used; 0 for all.
+        pretrained: Whether the base model keeps its weights; without, they are drawn anew.
     """
 
     base: Literal["smollm2"] = "smollm2"
@@ -91,6 +95,8 @@ class LanguageConfig:
     lora_alpha: int = 16
     lora_targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
     lora_layers: int = 0
+    layers: int = 0
+    pretrained: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +173,8 @@ class TrainConfig:
         precision: Of the language stage's forward pass; ``auto`` takes bf16 where the hardware is
             fast at it.
         answers_tested: Test cells that the language model is asked about, in each mode.
+        tasks: What is learned: ``CTA`` cell types, ``DSP`` drug response, ``CPCG`` generation.
+        template_share: Share of the training templates that the language stage sees.
         seed: Seed of every draw.
         threads: CPU threads; 0 leaves torch's own choice.
     """
@@ -174,11 +182,13 @@ class TrainConfig:
     encoder: StageConfig
     language: StageConfig
     decoder: StageConfig
-    wide_iterations: int = 120
+    wide_iterations: int = 100
     wide_l2: float = 1.0
     gene_drop: float = 0.2
     panel_rate: float = 0.3
     answers_tested: int = 48
+    tasks: tuple[Literal["CTA", "DSP", "CPCG"], ...] = ("CTA", "DSP", "CPCG")
+    template_share: float = 1.0
     tune_inputs: bool = True
     precision: Literal["auto", "bf16", "no"] = "auto"
     seed: int = 0

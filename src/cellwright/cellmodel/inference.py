@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,8 @@ from cellwright.cellmodel.instructions.extraction import extract_label, named_la
 from cellwright.cellmodel.instructions.templates import choices_text
 from cellwright.cellmodel.labels import UNKNOWN, LabelRecord
 from cellwright.cellmodel.modeling.cell_input import cell_input
-from cellwright.cellmodel.reference import ReferenceTable, TypeReference
+from cellwright.cellmodel.modeling.readout import Shown
+from cellwright.cellmodel.reference import ReferenceTable, TypeReference, TypeSource
 from cellwright.cellmodel.vocabulary import GeneVocabulary
 from cellwright.settings import Settings
 
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 Embed = Callable[[Sequence[str]], np.ndarray]
 Progress = Callable[[str, float | None], None]
 _SCORE_DIGITS = 5
+PLAUSIBLE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +48,27 @@ class Annotation:
         labels: ``(B,)`` object: a candidate, or ``unknown`` outside the model's range.
         ontology_ids: ``(B,)`` object: Cell Ontology id of the label; empty where there is none.
         scores: ``(B,)`` calibrated probability of the best candidate.
-        label_sets: The fewest candidates that hold the truth nine times in ten; empty for a cell
-            outside the model's range.
+        label_sets: Candidates that are probable enough to hold the truth nine times in ten. Empty
+            where none is: the cell is not like most cells of any of them, or outside the model's
+            range.
+        plausible: The fewest candidates that hold nine tenths of the probability, best first, for
+            every cell: what to back off to where the label set is not one label.
         candidates: What was chosen from.
         probabilities: ``(B, C)`` probability of each candidate.
         embedding: ``(B, D)`` unit cell vectors.
-        in_range: ``(B,)`` bool: near something the model was trained on.
+        familiarity: ``(B,)`` how near each cell is to something the model was trained on.
+        in_range: ``(B,)`` bool: nearer than all but a few cells of known types are.
     """
 
     labels: np.ndarray
     ontology_ids: np.ndarray
     scores: np.ndarray
     label_sets: list[tuple[str, ...]]
+    plausible: list[tuple[str, ...]]
     candidates: tuple[str, ...]
     probabilities: np.ndarray
     embedding: np.ndarray
+    familiarity: np.ndarray
     in_range: np.ndarray
 
 
@@ -90,7 +99,9 @@ class _Candidates:
     ontology_ids: tuple[str, ...]
     known: torch.Tensor
     text: torch.Tensor | None
+    shown: Shown | None
     columns: tuple[tuple[int, ...], ...]
+    named: bool = True
 
     def reduce(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores of the candidates, ``(B, C)``, from those of the columns."""
@@ -115,6 +126,7 @@ class CellModel:
         self.network = checkpoint.network
         self.vocabulary: GeneVocabulary = checkpoint.vocabulary
         self._usual = self.network.genes.usual_V.numpy()
+        self._shown: dict[str, Shown] = {}
         self._references = ReferenceTable(
             checkpoint.card, checkpoint.reference, checkpoint.vocabulary.keys
         )
@@ -135,7 +147,8 @@ class CellModel:
     @property
     def labels(self) -> tuple[LabelRecord, ...]:
         """Cell types that the model was trained on."""
-        return self.checkpoint.labels.records
+        records = self.checkpoint.labels.records
+        return tuple(record for record in records if record.task == "cell type")
 
     @property
     def card(self) -> dict[str, Any]:
@@ -161,7 +174,35 @@ class CellModel:
         base, tokenizer = load_base(store.path(config.language.base))
         language = CellLanguage(base, tokenizer, config.language, config.encoder.n_queries)
         language.load_own_state(self.checkpoint.language)
+        language.merge()
         return language.eval()
+
+    @torch.inference_mode()
+    def taught(self, name: str, block: CellBlock) -> "CellModel":
+        """This model with a new label that it is shown a few cells of; the model itself stays.
+
+        The label is where its text and the mean of the cells' vectors meet, the cells weighing more
+        the more there are. It counts in ``annotate`` where it is named as a candidate.
+
+        Args:
+            name: The label.
+            block: Cells of it, five or more to be of use.
+
+        Raises:
+            ValueError: The model was trained on this label, or the block is empty.
+        """
+        if self.checkpoint.labels.members(name):
+            msg = f"The model knows {name!r} already; give the cells another name."
+            raise ValueError(msg)
+        if not len(block):
+            msg = f"No cells of {name!r} are shown."
+            raise ValueError(msg)
+        cells = self._input(block)
+        vectors = self.network.readout.cell_vector(self.network.queries(cells))
+        example = self.network.readout.example(vectors, cells.expression, self.network.genes.mean_V)
+        other = copy(self)
+        other._shown = {**self._shown, name: example}
+        return other
 
     @torch.inference_mode()
     def annotate(
@@ -189,7 +230,7 @@ class CellModel:
         scores, vectors, near = [], [], []
         for start in range(0, len(block), batch_size):
             cells = self._input(block.rows(slice(start, start + batch_size)))
-            wide, deep, vector = self.network.scores(cells, chosen.known, chosen.text)
+            wide, deep, vector = self.network.scores(cells, chosen.known, chosen.text, chosen.shown)
             scores.append(chosen.reduce(self.network.readout.combine(wide, deep)).numpy())
             vectors.append(vector.numpy())
             near.append(self.network.readout.closeness(vector).numpy())
@@ -218,18 +259,23 @@ class CellModel:
         names = np.array([*chosen.names, UNKNOWN], dtype=object)
         ids = np.array([*chosen.ontology_ids, ""], dtype=object)
         shown = np.where(in_range, best, len(chosen.names))
-        sets = smallest_sets(shares, float(self.network.readout.set_level))
+        floor = float(self.network.readout.set_floors[0 if chosen.named else 1])
         return Annotation(
             labels=names[shown],
             ontology_ids=ids[shown],
             scores=shares.max(axis=1, initial=0.0),
             label_sets=[
-                tuple(chosen.names[at] for at in found) if inside else ()
-                for found, inside in zip(sets, in_range, strict=True)
+                tuple(chosen.names[at] for at in np.flatnonzero(row >= floor)) if inside else ()
+                for row, inside in zip(shares, in_range, strict=True)
+            ],
+            plausible=[
+                tuple(chosen.names[at] for at in found)
+                for found in smallest_sets(shares, PLAUSIBLE)
             ],
             candidates=chosen.names,
             probabilities=shares,
             embedding=embedding,
+            familiarity=closeness,
             in_range=in_range,
         )
 
@@ -259,17 +305,35 @@ class CellModel:
         if len(block) != 1:
             msg = f"One cell is asked about at a time; the block has {len(block)}."
             raise ValueError(msg)
+        return self.answers(block, prompt, mode=mode, candidates=candidates)[0]
+
+    @torch.inference_mode()
+    def answers(
+        self,
+        block: CellBlock,
+        prompt: str,
+        *,
+        mode: Literal["instruct", "chat"] = "instruct",
+        candidates: Sequence[str] | None = None,
+        batch_size: int = 16,
+    ) -> list[CellAnswer]:
+        """Ask the language model the same question on every cell of a block, as ``answer`` does."""
         text = prompt if "{input}" in prompt else f"{prompt} {{input}}"
         if candidates:
             options = choices_text(list(candidates), np.random.default_rng(self.settings.seed))
             text += f" Choose from {options}."
         text += MODE_ENDING[mode]
-        soft = self.network.soft_tokens(self.network.queries(self._input(block)))
-        labels = list(candidates or self.checkpoint.labels.names)
+        labels = list(candidates or [record.name for record in self.labels])
         among = (candidates or named_labels(prompt, labels)) if mode == "instruct" else ()
-        spoken = self.language.speak([text], soft, among=among)[0]
-        label = extract_label(spoken.text, labels)
-        return CellAnswer(text=spoken.text, label=label, score=float(np.exp(spoken.log_prob)))
+        found = []
+        for start in range(0, len(block), batch_size):
+            part = self._input(block.rows(slice(start, start + batch_size)))
+            soft = self.network.soft_tokens(self.network.queries(part))
+            for spoken in self.language.speak([text] * len(soft), soft, among=among):
+                label = extract_label(spoken.text, labels)
+                score = float(np.exp(spoken.log_prob))
+                found.append(CellAnswer(text=spoken.text, label=label, score=score))
+        return found
 
     @torch.inference_mode()
     def generate(
@@ -332,6 +396,11 @@ class CellModel:
         names = {source.name for source in self._references.sources}
         return tuple(record for record in self.labels if record.name in names)
 
+    @property
+    def sources(self) -> tuple[TypeSource, ...]:
+        """What cells can be drawn as: types, each as a file saw it."""
+        return self._references.sources
+
     def reference(self, cell_type: str, *, dataset: str = "") -> TypeReference:
         """Statistics of the training cells of a type, in a file or in the one with most cells.
 
@@ -356,7 +425,9 @@ class CellModel:
                 tuple(record.ontology_id for record in records),
                 torch.tensor(chosen, dtype=torch.long),
                 None,
+                None,
                 tuple((at,) for at in range(len(chosen))),
+                named=False,
             )
         places = [space.find(name) for name in names]
         taken = {at for at in places if at is not None}
@@ -373,8 +444,17 @@ class CellModel:
             tuple("" if at is None else space.records[at].ontology_id for at in places),
             torch.tensor(known, dtype=torch.long),
             torch.from_numpy(self._embed(new)) if new else None,
+            self._examples(new),
             tuple(tuple(column[at] for at in group) or (next(fresh),) for group in groups),
         )
+
+    def _examples(self, names: Sequence[str]) -> Shown | None:
+        """What was shown of new labels; None where nothing was."""
+        if not any(name in self._shown for name in names):
+            return None
+        nothing = self.network.readout.nothing_shown()
+        found = [self._shown.get(name, nothing) for name in names]
+        return Shown(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 MODE_ENDING = {"instruct": "", "chat": " Answer in a sentence."}

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from cellwright.cellmodel.data.registry import Task
+
 UNKNOWN = "unknown"
 
 _TISSUE_WORDS: Mapping[str, tuple[str, ...]] = {
@@ -41,6 +43,7 @@ class LabelRecord:
         aliases: Other names, as the training files write them.
         broader: Names of types of the model that include this one.
         datasets: Files that the training cells came from.
+        task: What kind of label it is.
     """
 
     name: str
@@ -51,6 +54,7 @@ class LabelRecord:
     aliases: tuple[str, ...] = ()
     broader: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    task: Task = "cell type"
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,13 @@ class LabelSpace:
 
     @cached_property
     def related(self) -> np.ndarray:
-        """``(L, L)`` bool: equal, one includes the other, or the same ontology term."""
+        """``(L, L)`` bool: no rivals: equal, one includes the other, or labels of two tasks."""
         size = len(self.records)
         table = np.eye(size, dtype=bool)
         for at, record in enumerate(self.records):
             for other, rival in enumerate(self.records):
                 same = record.ontology_id and record.ontology_id == rival.ontology_id
-                if same or rival.name in record.broader:
+                if same or rival.name in record.broader or record.task != rival.task:
                     table[at, other] = table[other, at] = True
         return table
 
@@ -119,7 +123,7 @@ class LabelSpace:
             tissue: Free text. If it names a tissue that the model has at least two types of, only
                 those are kept.
         """
-        everything = range(len(self.records))
+        everything = [at for at, one in enumerate(self.records) if one.task == "cell type"]
         kept = [at for at in everything if species in self.records[at].species]
         kept = kept or list(everything)
         groups = tissue_groups(tissue) if tissue else frozenset()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cellwright.cellmodel.config import (
     DecoderConfig,
@@ -51,7 +52,7 @@ def debug() -> Preset:
 
 
 def base() -> Preset:
-    """The packaged model: an hour on two CPU cores.
+    """The packaged model: about an hour and a half on one CPU core.
 
     The language stage only moves adapters in the upper layers there: the alignment of the projector
     has done most of its work, and the backward pass is the dearest part of it.
@@ -60,60 +61,91 @@ def base() -> Preset:
         model=ModelConfig(language=LanguageConfig(lora_layers=12)),
         train=TrainConfig(
             tune_inputs=False,
-            encoder=StageConfig(steps=4000, learning_rate=1e-3, save_every=250, max_seconds=900),
+            encoder=StageConfig(steps=1935, learning_rate=1.5e-3, save_every=250),
             language=StageConfig(
-                steps=800,
+                steps=260,
                 batch_size=8,
                 learning_rate=5e-4,
                 save_every=20,
                 weight_decay=0.0,
-                max_seconds=720,
             ),
-            decoder=StageConfig(steps=2500, batch_size=64, learning_rate=2e-3, max_seconds=360),
+            decoder=StageConfig(steps=1200, batch_size=64, learning_rate=2e-3),
         ),
     )
 
 
-def mlp() -> Preset:
-    """``base`` with an MLP in place of the Q-Former, at the same number of tokens."""
-    preset = base()
-    encoder = replace(preset.model.encoder, reader="mlp", n_gene_tokens=0)
-    return replace(preset, model=replace(preset.model, encoder=encoder))
+def readout() -> Preset:
+    """``base`` without language and generation: what annotation needs, and another seed's model."""
+    return _with_train(base(), language=StageConfig(steps=0), decoder=StageConfig(steps=0))
 
 
-def expression_only() -> Preset:
-    """``base`` without gene-text tokens."""
-    preset = base()
-    encoder = replace(preset.model.encoder, n_gene_tokens=0)
-    return replace(preset, model=replace(preset.model, encoder=encoder))
+def quick() -> Preset:
+    """``readout`` in a quarter of the steps, for comparisons between recipes."""
+    stage = replace(base().train.encoder, steps=450)
+    return _with_train(readout(), encoder=stage, wide_iterations=60)
 
 
 def full() -> Preset:
     """``base`` with adapters everywhere and longer stages, for a GPU."""
-    preset = base()
-    train = replace(
-        preset.train,
+    preset = _with_train(
+        base(),
         tune_inputs=True,
         encoder=StageConfig(steps=20_000, batch_size=256),
         language=StageConfig(steps=6_000, batch_size=32, learning_rate=3e-4, weight_decay=0.0),
         decoder=StageConfig(steps=20_000, batch_size=128),
     )
-    language = replace(preset.model.language, lora_layers=0, lora_rank=16, lora_alpha=32)
-    return replace(preset, model=replace(preset.model, language=language), train=train)
+    return _with_language(preset, lora_layers=0, lora_rank=16, lora_alpha=32)
 
 
-def one_query() -> Preset:
-    """``base`` with a single query."""
-    preset = base()
-    encoder = replace(preset.model.encoder, n_queries=1)
+def _with_train(preset: Preset, **changes: Any) -> Preset:
+    return replace(preset, train=replace(preset.train, **changes))
+
+
+def _with_encoder(preset: Preset, **changes: Any) -> Preset:
+    encoder = replace(preset.model.encoder, **changes)
     return replace(preset, model=replace(preset.model, encoder=encoder))
+
+
+def _with_language(preset: Preset, **changes: Any) -> Preset:
+    language = replace(preset.model.language, **changes)
+    return replace(preset, model=replace(preset.model, language=language))
+
+
+ENCODER_VARIANTS: Mapping[str, Callable[[Preset], Preset]] = {
+    "mlp": lambda p: _with_encoder(p, reader="mlp", n_gene_tokens=0),
+    "mlp-1-token": lambda p: _with_encoder(p, reader="mlp", n_gene_tokens=0, n_queries=1),
+    **{
+        f"queries-{n}": lambda p, n=n: _with_encoder(p, n_queries=n)  # type: ignore[misc]
+        for n in (1, 2, 4, 8, 16)
+    },
+    "expression-only": lambda p: _with_encoder(p, n_gene_tokens=0),
+    "no-gene-text": lambda p: _with_encoder(p, gene_text=False),
+    "single-task": lambda p: _with_train(p, tasks=("CTA",)),
+}
+"""Changes to the encoder, or to what it learns, that the papers ablate."""
+
+LANGUAGE_VARIANTS: Mapping[str, Callable[[Preset], Preset]] = {
+    "scratch": lambda p: _with_language(p, pretrained=False, lora_rank=0),
+    "full-weights": lambda p: _with_language(p, lora_rank=0),
+    "single-task-language": lambda p: _with_train(p, tasks=("CTA",)),
+    **{
+        f"templates-{share}": lambda p, s=share: _with_train(p, template_share=s / 100)  # type: ignore[misc]
+        for share in (0.5, 5, 50, 100)
+    },
+}
+"""Changes to the language stage that the papers ablate."""
+
+
+def _variant(change: Callable[[Preset], Preset]) -> Callable[[], Preset]:
+    return lambda: change(base())
 
 
 PRESETS: Mapping[str, Callable[[], Preset]] = {
     "debug": debug,
     "base": base,
+    "readout": readout,
+    "quick": quick,
     "full": full,
-    "mlp": mlp,
-    "expression-only": expression_only,
-    "one-query": one_query,
+    **{name: _variant(change) for name, change in ENCODER_VARIANTS.items()},
+    **{name: _variant(change) for name, change in LANGUAGE_VARIANTS.items()},
 }

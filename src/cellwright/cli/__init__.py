@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cellwright.cli import agent, data, evals, knowledge, models, planner, train
+from cellwright.cli import agent, data, evals, knowledge, models, planner, templates, train
 from cellwright.cli.console import complain
 from cellwright.errors import CellwrightError, InputError, RefusedError
 
@@ -66,6 +66,7 @@ training = typer.Typer(invoke_without_command=True)
 training.callback()(train.train)
 training.command("planner")(planner.train_planner)
 training.command("drug")(evals.train_drug)
+training.command("templates")(templates.write_templates)
 app.add_typer(training, name="train")
 
 

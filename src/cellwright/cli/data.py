@@ -96,7 +96,12 @@ def describe(file: DataFile, as_json: AsJson = False) -> None:
 
 def annotate(
     file: DataFile,
-    out: Annotated[Path, typer.Option("--out", help="The .h5ad to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="The .h5ad to write; or a .csv, and the file is read block by block."
+        ),
+    ],
     level: Annotated[
         Literal["cell", "cluster"], typer.Option("--level", help="Label cells or clusters.")
     ] = "cell",
@@ -108,11 +113,14 @@ def annotate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name the cell types; write a copy of the file with four columns added to obs."""
+    """Name the cell types; write a copy of the file with `cellwright_` columns added to obs."""
     from cellwright.tools.export import write_annotated
 
-    _check_target(file, out)
     wanted = tuple(one.strip() for one in choices.split(",") if one.strip()) if choices else None
+    if out.suffix == ".csv":
+        _annotate_stream(file, out, wanted, level)
+        return
+    _check_target(file, out)
     with _bench(file, f"annotating {file.name}") as bench:
         result = _run(bench, "annotate_cells", level=level, group_by=group_by, choices=wanted)
         write_annotated(file, bench, out)
@@ -262,6 +270,21 @@ def _refuse_unfit(bench: Workbench, name: str, **args: Any) -> None:
     verdict = check(bench.spec(name), bench.validate(name, args), bench.passport, bench)
     if verdict.outcome == "refuse":
         raise RefusedError(verdict.reason, verdict.alternative)
+
+
+def _annotate_stream(
+    file: Path, out: Path, wanted: tuple[str, ...] | None, level: Literal["cell", "cluster"]
+) -> None:
+    """Cells that need not fit in memory: the cell model alone, no clusters, no second opinion."""
+    from cellwright.settings import Settings
+    from cellwright.tools.streaming import annotate_to_table
+
+    if level != "cell":
+        msg = "Clusters need all cells at once; write to an .h5ad, or use --level cell."
+        raise InputError(msg)
+    with working(f"annotating {file.name}") as progress:
+        n = annotate_to_table(file, out, Settings(), choices=wanted, progress=progress)
+    stdout().print(f"{n:,} cells written: {out}")
 
 
 def _say_claims(result: Any) -> None:

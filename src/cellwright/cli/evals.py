@@ -16,7 +16,7 @@ SHIFT_FILE, SHIFT_LINE = "pc9_erlotinib_day11_resistant_only.h5ad", "PC14"
 def evaluate(
     suites: Annotated[
         list[str] | None,
-        typer.Argument(help="annotation, drug-transfer, instructions, knowledge, speed; or all."),
+        typer.Argument(help="annotation, generation, speed, ...; all for every suite."),
     ] = None,
     data_dir: Annotated[Path, typer.Option(help="Folder of the data files.")] = DATA,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of what is drawn at random.")] = 3,
@@ -32,6 +32,7 @@ def evaluate(
     console = stderr()
     context = EvalContext(
         data_dir=data_dir,
+        out=out,
         seeds=seeds,
         settings=Settings(),
         say=lambda text: console.print(text, style="dim", highlight=False, markup=False),

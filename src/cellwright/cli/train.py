@@ -1,25 +1,31 @@
 """`cellwright train`: the cell model from files of annotated cells."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
 from cellwright.errors import InputError
 from cellwright.settings import Settings
 
-if TYPE_CHECKING:
-    from cellwright.knowledge import Knowledge
-
 DATA = Path("../shared/data")
-MOUSE = "mouse:"
 
 
 def train(
     ctx: typer.Context,
-    data: Annotated[Path, typer.Option(help="Folder of the declared .h5ad files.")] = DATA,
-    preset: Annotated[str, typer.Option(help="debug, base, full, mlp, ...")] = "base",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of the declared files, or a labelled file of your own; repeat."),
+    ] = None,
+    label_column: Annotated[str, typer.Option(help="Labels of your own files.")] = "cell_type",
+    donor_column: Annotated[
+        str, typer.Option(help="Donors of your own files; whole donors are then tested.")
+    ] = "",
+    tissue: Annotated[str, typer.Option(help="Tissue of your own files.")] = "",
+    protocol: Annotated[str, typer.Option(help="Protocol of your own files.")] = "",
+    preset: Annotated[
+        str, typer.Option(help="base, readout (no language), quick, full, interpreter, ...")
+    ] = "base",
     state: Annotated[
         Path, typer.Option(help="Where training state is kept; training goes on from it.")
     ] = Path("checkpoints/base"),
@@ -42,67 +48,69 @@ def train(
     import dataclasses
     import logging
 
-    from cellwright.cellmodel.data.registry import dataset, training_sets
+    from cellwright.cellmodel.data.registry import dataset, label_table, training_sets
+    from cellwright.cellmodel.interpreter.config import PRESETS as INTERPRETERS
     from cellwright.cellmodel.presets import PRESETS
-    from cellwright.cellmodel.training.pipeline import (
-        STAGES,
-        Pipeline,
-        TrainRequest,
-    )
+    from cellwright.cellmodel.training.pipeline import STAGES, Pipeline
+    from cellwright.evals.interpreting import train_interpreter
+    from cellwright.evals.own_data import register
+    from cellwright.evals.task import EvalContext
+    from cellwright.evals.trained import training_request
     from cellwright.knowledge import Knowledge
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if preset in INTERPRETERS:
+        context = EvalContext(
+            data_dir=(data or [DATA])[0], settings=Settings(threads=threads), work=state
+        )
+        target = train_interpreter(context, preset=preset, names=only or (), seed=seed, out=out)
+        typer.echo(f"Interpreter written to {target}")
+        return
     if preset not in PRESETS:
-        msg = f"No preset {preset!r}. Presets: {', '.join(PRESETS)}."
+        msg = f"No preset {preset!r}. Presets: {', '.join([*PRESETS, *INTERPRETERS])}."
         raise InputError(msg)
     unknown = [name for name in stage or () if name not in STAGES]
     if unknown:
         msg = f"No stage {unknown[0]!r}. Stages: {', '.join(STAGES)}."
         raise InputError(msg)
-    if not data.is_dir():
-        msg = f"No folder {data}."
+    places = data or [DATA]
+    missing = [place for place in places if not place.exists()]
+    if missing:
+        msg = f"No file or folder {missing[0]}."
         raise InputError(msg)
     settings = Settings()
-    knowledge = Knowledge.open(settings)
+    folders = [place for place in places if place.is_dir()]
+    cards = list([dataset(name) for name in only] if only else training_sets()) if folders else []
+    table = dict(label_table())
+    for path in (place for place in places if place.is_file()):
+        own = register(
+            path,
+            label_column,
+            folder=state / "own",
+            settings=settings,
+            tissue=tissue,
+            protocol=protocol,
+            donor_column=donor_column,
+        )
+        cards.append(own.card)
+        table[own.card.name] = own.rows
+        for label, row in own.rows.items():
+            typer.echo(f"{label}: {row.ontology_id or 'no Cell Ontology term'}", err=True)
+        for label, n in own.left_out.items():
+            typer.echo(f"{label}: left out, {n} cells", err=True)
     chosen = PRESETS[preset]()
     recipe = dataclasses.replace(chosen.train, seed=seed, threads=threads)
-    pipeline = Pipeline(
-        TrainRequest(
-            preset_name=preset,
-            preset=dataclasses.replace(chosen, train=recipe),
-            data_folder=data,
-            cards=[dataset(name) for name in only] if only else training_sets(),
-            state_folder=state,
-            keys_of=knowledge.genes.keys,
-            describe_genes=lambda keys: describe_keys(knowledge, keys),
-            embed=knowledge.embed,
-            load_language=lambda: _load_language(settings, chosen.model.language.base),
-        )
+    request = training_request(
+        settings,
+        Knowledge.open(settings),
+        name=preset,
+        preset=dataclasses.replace(chosen, train=recipe),
+        data=folders[0] if folders else places[0].parent,
+        cards=cards,
+        state=state,
     )
+    pipeline = Pipeline(dataclasses.replace(request, table=table))
     pipeline.run([name for name in STAGES if not stage or name in stage])
     target = out or state / "export"
     pipeline.export(target)
     typer.echo(f"Checkpoint written to {target}")
-
-
-def describe_keys(knowledge: "Knowledge", keys: Sequence[str]) -> list[str]:
-    """One line on each vocabulary key: the symbol, and the gene's full name where known."""
-    found: dict[str, Any] = {}
-    for species, prefix in (("human", ""), ("mouse", MOUSE)):
-        own = [key for key in keys if key.startswith(MOUSE) == bool(prefix)]
-        names = [key.removeprefix(prefix) for key in own]
-        found |= dict(zip(own, knowledge.genes.resolve_many(names, species), strict=True))
-    lines = []
-    for key in keys:
-        match = found[key]
-        symbol = match.symbol or key.removeprefix(MOUSE)
-        lines.append(f"{symbol}: {match.name}" if match.name else symbol)
-    return lines
-
-
-def _load_language(settings: Settings, name: Literal["smollm2"]) -> tuple[Any, Any]:
-    from cellwright.cellmodel.modeling.language import load_base
-    from cellwright.weights import WeightStore
-
-    store = WeightStore(settings.weights_dir, offline=settings.offline)
-    return load_base(store.path(name))

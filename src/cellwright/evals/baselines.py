@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +35,37 @@ class LabelledCells:
     payload: Any = None
 
 
+STRENGTHS = (0.1, 1.0, 10.0)
+
+
 def logistic(cells: LabelledCells) -> Labelling:
-    """Logistic regression, L2 with C = 1, on log1p CP10k of every gene."""
+    """Logistic regression on log1p CP10k of every gene, its L2 strength tuned."""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=1.0, max_iter=300)
-    model.fit(cells.train, cells.train_labels.astype(str))
+    labels = cells.train_labels.astype(str)
+    model = LogisticRegression(C=_best_strength(cells.train, labels), max_iter=200)
+    model.fit(cells.train, labels)
     shares = model.predict_proba(cells.test)
     return Labelling(
         labels=model.classes_[shares.argmax(axis=1)].astype(object), confidence=shares.max(axis=1)
     )
+
+
+def _best_strength(train: Any, labels: np.ndarray) -> float:
+    """The strength of best macro F1 on a quarter of the training cells, fitted on the others."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score
+    from sklearn.model_selection import train_test_split
+
+    fit, held_out = train_test_split(np.arange(len(labels)), test_size=0.25, random_state=0)
+    if len(set(labels[fit])) < 2:
+        return 1.0
+    found = {}
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=60, tol=1e-2)
+        guess = model.fit(train[fit], labels[fit]).predict(train[held_out])
+        found[strength] = f1_score(labels[held_out], guess, average="macro", zero_division=0)
+    return max(found, key=lambda strength: found[strength])
 
 
 def neighbours(cells: LabelledCells, k: int = 15) -> Labelling:
@@ -77,33 +99,53 @@ def celltypist(cells: LabelledCells) -> Labelling:
     Raises:
         Unavailable: CellTypist is not installed, or does not take these cells.
     """
+    return Labelling(labels=celltypist_predictor(cells)(cells.test))
+
+
+def celltypist_predictor(cells: LabelledCells) -> Callable[[Any], np.ndarray]:
+    """A function from cells, log1p CP10k on the same genes, to CellTypist's labels.
+
+    Raises:
+        Unavailable: CellTypist is not installed, or does not take these cells.
+    """
     try:
         import celltypist as package
     except ImportError as error:
         msg = "celltypist is not installed (pip install 'cellwright[bench]')"
         raise Unavailable(msg) from error
+    import logging
+
     from anndata import AnnData
 
-    def data(matrix: Any, labels: np.ndarray) -> AnnData:
+    logging.getLogger("celltypist").setLevel(logging.ERROR)
+    package.logger.set_level(logging.ERROR)
+
+    def data(matrix: Any) -> AnnData:
         adata = AnnData(matrix.copy())
         adata.var_names = list(cells.genes)
-        adata.obs["label"] = labels.astype(str)
         return adata
 
     try:
+        train = data(cells.train)
+        train.obs["label"] = cells.train_labels.astype(str)
         model = package.train(
-            data(cells.train, cells.train_labels),
+            train,
             labels="label",
             use_SGD=True,
             feature_selection=False,
             check_expression=False,
             n_jobs=1,
         )
-        found = package.annotate(data(cells.test, cells.test_labels), model=model)
+
+        def predict(matrix: Any) -> np.ndarray:
+            found = package.annotate(data(matrix), model=model)
+            return np.asarray(found.predicted_labels["predicted_labels"], dtype=object)
+
+        predict(cells.train[:2])
     except (ValueError, KeyError, SystemExit) as error:
         msg = f"celltypist does not take these cells ({error})"
         raise Unavailable(msg) from error
-    return Labelling(labels=found.predicted_labels["predicted_labels"].to_numpy().astype(object))
+    return predict
 
 
 BASELINES = {

@@ -118,11 +118,25 @@ def bootstrap(
     return Score(mean=mean, low=min(float(low), mean), high=max(float(high), mean), n=n)
 
 
+def mean_over(values: np.ndarray) -> Score:
+    """Mean of values with its 95 % bootstrap interval."""
+    return bootstrap(lambda at: float(values[at].mean()), len(values))
+
+
 def over_seeds(values: Sequence[float], n: int) -> Score:
     """Mean and range of a figure over seeds."""
     return Score(
         mean=float(np.mean(values)), low=min(values), high=max(values), n=n, seeds=len(values)
     )
+
+
+def auroc(inside: np.ndarray, outside: np.ndarray) -> float:
+    """Chance that a value of the first kind is above one of the second; ties count half."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([inside, outside]))[: len(inside)]
+    wins = ranks.sum() - len(inside) * (len(inside) + 1) / 2
+    return float(wins / (len(inside) * len(outside)))
 
 
 def same_label_share(points: np.ndarray, labels: np.ndarray, k: int) -> float:

@@ -19,9 +19,15 @@ logger = logging.getLogger(__name__)
 
 SUITES = {
     "annotation": "cellwright.evals.suites.annotation",
+    "ablations": "cellwright.evals.suites.ablations",
+    "drug-labels": "cellwright.evals.suites.drug_labels",
     "drug-transfer": "cellwright.evals.suites.drug_transfer",
+    "generation": "cellwright.evals.suites.generation",
     "instructions": "cellwright.evals.suites.instructions",
+    "interpreter": "cellwright.evals.suites.interpreter",
     "knowledge": "cellwright.evals.suites.knowledge",
+    "robustness": "cellwright.evals.suites.robustness",
+    "saliency": "cellwright.evals.suites.saliency",
     "speed": "cellwright.evals.suites.speed",
 }
 DIGITS = 4
@@ -47,11 +53,26 @@ def run_suites(names: Sequence[str], context: EvalContext, out: Path) -> EvalLog
     if not context.data_dir.is_dir():
         msg = f"No folder {context.data_dir}; name the folder of the data files with --data-dir."
         raise InputError(msg)
-    out.mkdir(parents=True, exist_ok=True)
+    logs = out / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
     started, commit, where = now(), git_commit(), machine()
     rows: list[EvalRow] = []
     failed: dict[str, str] = {}
     seconds: dict[str, float] = {}
+
+    def log(suites: Sequence[str]) -> EvalLog:
+        return EvalLog(
+            suites=tuple(suites),
+            failed={name: failed[name] for name in suites if name in failed},
+            rows=tuple(row for row in rows if row.suite in suites),
+            started=started,
+            seconds={name: seconds[name] for name in suites if name in seconds},
+            commit=commit,
+            machine=where,
+            versions=versions(),
+            seeds=context.seeds,
+        )
+
     for name in names:
         begin = time.perf_counter()
         try:
@@ -59,26 +80,13 @@ def run_suites(names: Sequence[str], context: EvalContext, out: Path) -> EvalLog
         except Exception as error:
             logger.exception("suite %s failed", name)
             failed[name] = f"{type(error).__name__}: {error}"
-            continue
-        seconds[name] = round(time.perf_counter() - begin, 1)
-        stamped = [row.model_copy(update={"commit": commit, "machine": where}) for row in found]
-        rows += stamped
-        write_results(out, merge(read_results(out), stamped, suites=(name,)))
-    log = EvalLog(
-        suites=tuple(names),
-        failed=failed,
-        rows=tuple(rows),
-        started=started,
-        seconds=seconds,
-        commit=commit,
-        machine=where,
-        versions=versions(),
-        seeds=context.seeds,
-    )
-    logs = out / "logs"
-    logs.mkdir(exist_ok=True)
-    (logs / "latest.json").write_text(log.model_dump_json(indent=1), encoding="utf-8")
-    return log
+        else:
+            seconds[name] = round(time.perf_counter() - begin, 1)
+            stamped = [row.model_copy(update={"commit": commit, "machine": where}) for row in found]
+            rows += stamped
+            write_results(out, merge(read_results(out), stamped, suites=(name,)))
+        (logs / f"{name}.json").write_text(log([name]).model_dump_json(indent=1), encoding="utf-8")
+    return log(names)
 
 
 def merge(old: Iterable[EvalRow], new: Iterable[EvalRow], suites: Iterable[str]) -> list[EvalRow]:
@@ -106,11 +114,17 @@ def write_results(out: Path, rows: Sequence[EvalRow]) -> None:
     draft = out / "results.json.partial"
     draft.write_text(text, encoding="utf-8")
     draft.replace(out / "results.json")
-    (out / "RESULTS.md").write_text(render(rows), encoding="utf-8")
+    figures = sorted(path.stem for path in (out / "figures").glob("*.png"))
+    (out / "RESULTS.md").write_text(render(rows, figures), encoding="utf-8")
 
 
-def render(rows: Sequence[EvalRow]) -> str:
-    """The page for people: per suite, split and metric a table of data sets by systems."""
+def render(rows: Sequence[EvalRow], figures: Sequence[str] = ()) -> str:
+    """The page for people: per suite, split and metric a table of data sets by systems.
+
+    Args:
+        rows: What was measured.
+        figures: Names of the figures beside the page, shown with the suite they begin with.
+    """
     parts = [
         "# Results",
         "",
@@ -128,6 +142,9 @@ def render(rows: Sequence[EvalRow]) -> str:
             tables[row.split, row.metric].append(row)
         for (split, metric), group in sorted(tables.items()):
             parts += ["", f"### {metric}, {split}", "", *_table(group, metric)]
+        for name in (one for one in figures if one.startswith(suite)):
+            title = name.removeprefix(suite).replace("-", " ").strip()
+            parts += ["", f"![{suite}: {title}](figures/{name}.png)"]
     return "\n".join(parts) + "\n"
 
 

@@ -41,7 +41,7 @@ class Labelling:
 
 
 def score_labels(truth: np.ndarray, answer: Labelling) -> dict[str, Score]:
-    """Macro and weighted F1 over the true labels, accuracy, calibration, coverage of label sets."""
+    """Macro and weighted F1 over the true labels, accuracy, calibration, label sets."""
     guess, n = answer.labels, len(truth)
     labels = sorted(set(truth))
 
@@ -60,6 +60,9 @@ def score_labels(truth: np.ndarray, answer: Labelling) -> dict[str, Score]:
         )
     if answer.sets is not None:
         found["set_coverage"] = wilson(round(set_coverage(list(truth), answer.sets) * n), n)
+        sizes = np.array([len(one) for one in answer.sets])
+        found["set_size"] = bootstrap(lambda at: float(sizes[at].mean()), n)
+        found["sets_empty"] = wilson(int((sizes == 0).sum()), n)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -114,6 +114,32 @@ class EvalTask(Generic[D, P]):
         return rows
 
 
+def merge_seeds(runs: Sequence[Sequence[EvalRow]]) -> list[EvalRow]:
+    """Rows of the same measurement under several seeds made one: mean and range."""
+    found: dict[tuple[str, str, str, str, str], list[EvalRow]] = {}
+    for rows in runs:
+        for row in rows:
+            found.setdefault(row.key, []).append(row)
+    merged = []
+    for rows in found.values():
+        if len(rows) == 1:
+            merged.append(rows[0])
+            continue
+        means = [row.mean for row in rows]
+        merged.append(
+            rows[0].model_copy(
+                update={
+                    "mean": sum(means) / len(means),
+                    "low": min(means),
+                    "high": max(means),
+                    "n": max(row.n for row in rows),
+                    "seeds": len(rows),
+                }
+            )
+        )
+    return merged
+
+
 class Unavailable(Exception):
     """A system cannot be measured here: not installed, or not trained yet."""
 
@@ -127,12 +153,21 @@ class EvalContext:
         seeds: Number of seeds of what is drawn at random.
         settings: Deployment settings.
         say: Progress.
+        out: Where results go; figures go in a folder of it.
+        work: Where models that suites train are kept.
     """
 
     data_dir: Path
     seeds: int = 3
     settings: Settings = field(default_factory=Settings)
     say: Callable[[str], None] = lambda _text: None
+    out: Path = Path("benchmarks")
+    work: Path = Path("checkpoints/bench")
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures."""
+        return self.out / "figures"
 
     @cached_property
     def knowledge(self) -> Knowledge:

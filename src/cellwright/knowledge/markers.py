@@ -91,21 +91,45 @@ class MarkerTable:
             found.append(self._match(query, species, tissue, top) if query else [])
         return found
 
-    def records(self, gene: str, species: str, cell_type: str | None = None) -> list[Evidence]:
+    def records(
+        self, gene: str, species: str, cell_type: str | None = None, *, negative: bool = True
+    ) -> list[Evidence]:
         """Return the marker records of a gene, those with most publications first.
 
         Args:
             gene: Gene name.
             species: Records of this species.
             cell_type: Only records of this type (ontology id or name) or of a related one.
+            negative: Whether to return records that a gene marks a type by its absence.
         """
         match = self._genes.resolve_many([gene], species)[0]
         if match.symbol is None:
             return []
         rows = self._by_gene.get((species, match.symbol), [])
+        if not negative:
+            rows = [row for row in rows if not self._columns["negative"][row]]
         if cell_type is not None:
             rows = [row for row in rows if self._is_of(row, cell_type)]
         return self._evidence(rows)
+
+    def symbols_of(self, ontology_id: str, species: str, *, broader: bool = True) -> frozenset[str]:
+        """Return the symbols with a record that they mark a type, or a kind of it, in a species.
+
+        Records of absence do not count, nor do records of cell names that have no term.
+
+        Args:
+            ontology_id: The type.
+            species: Records of this species.
+            broader: Whether records of the types above it count too, such as those of T cells for
+                memory T cells.
+        """
+        ontology = self._ontology
+        fits = ontology.related if broader else ontology.is_a
+        found: set[str] = set()
+        for term, symbols in self._by_term.get(species, {}).items():
+            if fits(curie(term), ontology_id):
+                found |= symbols
+        return frozenset(found)
 
     def of_type(self, ontology_id: str, species: str, top: int = 10) -> tuple[str, ...]:
         """Return the vocabulary keys that mark a type most, best first."""
@@ -147,6 +171,18 @@ class MarkerTable:
         for row, key in enumerate(zip(columns["species"], columns["symbol"], strict=True)):
             found[key].append(row)
         return dict(found)
+
+    @cached_property
+    def _by_term(self) -> dict[str, dict[int, set[str]]]:
+        """Symbols with a positive record, by species and term."""
+        found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        columns = self._columns
+        for row, (species, term) in enumerate(
+            zip(columns["species"], columns["term"], strict=True)
+        ):
+            if term >= 0 and not columns["negative"][row]:
+                found[species][term].add(columns["symbol"][row])
+        return {species: dict(terms) for species, terms in found.items()}
 
     def _is_of(self, row: int, cell_type: str) -> bool:
         wanted = self._wanted(cell_type)

@@ -49,6 +49,7 @@ class Agreement(BaseModel):
     per_label: tuple[LabelAgreement, ...] = Field(description="Each label, largest first.")
     lowest: str = Field(description="Mapped label with the lowest related share; may be empty.")
     lowest_related: float = Field(description="Its related share.")
+    lowest_n_cells: int = Field(description="Its number of cells.")
     lowest_called: str = Field(description="What its cells were called most.")
 
 
@@ -64,8 +65,8 @@ def agreement(
 ) -> Agreement | None:
     """Compare calls with labels cell by cell; None when no label can be mapped.
 
-    A call of ``unknown`` agrees with nothing. A label and a call without ontology terms agree
-    where they are the same words.
+    A call of ``unknown`` agrees with nothing. A label and a call agree where they are the same
+    words or the label is an alias of the call, whatever their terms.
 
     Args:
         truth: The file's labels as categories, named by their column.
@@ -74,7 +75,7 @@ def agreement(
         knowledge: The ontology.
         species: For the reading of labels.
         tissue: For the reading of labels.
-        aliases: The cell model's names for labels that have no term, such as cell lines.
+        aliases: The cell model's names for labels, as its training files write them.
     """
     names = [str(name) for name in truth.cat.categories]
     terms = {
@@ -114,6 +115,7 @@ def agreement(
         per_label=tuple(sorted(rows, key=lambda row: -row.n_cells)),
         lowest=worst.label,
         lowest_related=worst.related or 0.0,
+        lowest_n_cells=worst.n_cells,
         lowest_called=worst.most_called,
     )
 
@@ -135,8 +137,8 @@ def _one(
         pairs = {
             str(one): _relation(str(one), term, knowledge) for one in np.unique(ids.astype(str))
         }
-        exact = float(np.mean([pairs[str(one)][0] for one in ids]))
-        related = float(np.mean([pairs[str(one)][1] for one in ids]))
+        exact = float(np.mean(said | np.array([pairs[str(one)][0] for one in ids])))
+        related = float(np.mean(said | np.array([pairs[str(one)][1] for one in ids])))
     elif said.any() or alias != name:
         exact = related = float(said.mean())
     return LabelAgreement(

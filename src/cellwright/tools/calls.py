@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,9 @@ MIN_SUPPORT = 2
 
 CHOICES_SEARCHED = 400
 
+CLOSE_CALL = 0.53
+"""Share of the first two marker scores below which the first is hardly ahead."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCalls:
@@ -44,7 +47,9 @@ class ModelCalls:
         labels: (B,) label, ``unknown`` outside the model's range.
         ids: (B,) Cell Ontology ids, empty where there is none.
         scores: (B,) calibrated probability of the best candidate.
-        sets: Label set of each cell.
+        sets: Labels that stand for each cell: its label set, or, where no label is probable enough
+            to be in it, the fewest that hold nine tenths of the probability.
+        set_ids: Cell Ontology id of every label that a set may hold, empty where there is none.
         in_range: (B,) whether the model speaks at all.
         why_not: Why the model was not asked; empty when it was.
     """
@@ -53,6 +58,7 @@ class ModelCalls:
     ids: np.ndarray
     scores: np.ndarray
     sets: list[tuple[str, ...]]
+    set_ids: Mapping[str, str]
     in_range: np.ndarray
     why_not: str = ""
 
@@ -67,6 +73,7 @@ class MarkerCall:
         score: Score of the first over that of the first two; 0.5 is undecided.
         genes: Leading genes that support it.
         runner_up: Next cell type; may be empty.
+        runner_up_id: Its id, or empty.
         evidence: Records behind it.
     """
 
@@ -75,7 +82,18 @@ class MarkerCall:
     score: float
     genes: tuple[str, ...]
     runner_up: str
+    runner_up_id: str
     evidence: tuple[Evidence, ...]
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the first cell type is hardly ahead of the next."""
+        return bool(self.runner_up) and 0 < self.score < CLOSE_CALL
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        """The labels that stand: the next one too, where it is close."""
+        return (self.label, self.runner_up) if self.is_close else (self.label,)
 
 
 def block_of(adata: AnnData, bench: Workbench, rows: np.ndarray | None = None) -> CellBlock:
@@ -116,14 +134,19 @@ def ask_model(
         tissue=tissue,
         progress=bench.progress,
     )
-    ids = np.array([str(one) for one in found.ontology_ids], dtype=object)
-    if choices:
-        ids = _ids_of_choices(found.labels, ids, bench)
+    labels = np.array([str(one) for one in found.labels], dtype=object)
+    set_ids = _ids_of(found.candidates, bench)
     return ModelCalls(
-        labels=np.array([str(one) for one in found.labels], dtype=object),
-        ids=ids,
+        labels=labels,
+        ids=np.array([set_ids.get(one, "") for one in labels], dtype=object),
         scores=np.asarray(found.scores, dtype=np.float32),
-        sets=[tuple(map(str, one)) for one in found.label_sets],
+        sets=[
+            tuple(map(str, own or wide)) if inside else ()
+            for own, wide, inside in zip(
+                found.label_sets, found.plausible, found.in_range, strict=True
+            )
+        ],
+        set_ids=set_ids,
         in_range=np.asarray(found.in_range, dtype=bool),
     )
 
@@ -152,18 +175,21 @@ def _silent(n_cells: int, reason: str) -> ModelCalls:
         ids=np.full(n_cells, "", dtype=object),
         scores=np.zeros(n_cells, dtype=np.float32),
         sets=[()] * n_cells,
+        set_ids={},
         in_range=np.zeros(n_cells, dtype=bool),
         why_not=reason,
     )
 
 
-def _ids_of_choices(labels: np.ndarray, ids: np.ndarray, bench: Workbench) -> np.ndarray:
-    filled = ids.copy()
-    for name in {str(label) for label in labels} - {UNKNOWN}:
-        rows = (labels == name) & (ids == "")
-        if rows.any():
-            filled[rows] = bench.knowledge.ontology.lookup(name).ontology_id or ""
-    return filled
+def _ids_of(names: Iterable[str], bench: Workbench) -> dict[str, str]:
+    """Cell Ontology ids by the model's own table, else as the ontology reads the name."""
+    space, found = label_space(bench.settings), {}
+    for name in map(str, names):
+        at = space.find(name) if space is not None else None
+        own = space.records[at].ontology_id if space is not None and at is not None else ""
+        known = at is not None
+        found[name] = own if known else bench.knowledge.ontology.lookup(name).ontology_id or ""
+    return found
 
 
 def ask_markers(
@@ -177,7 +203,9 @@ def ask_markers(
     sizes = clusters.value_counts()
     names = [str(name) for name in clusters.cat.categories]
     tested = [name for name in names if 3 <= sizes[name] < int(sizes.sum())]
-    ranked = rank_genes(adata, clusters, tested) if tested else {}
+    # Genes that no cell expresses have no score, which is no cause for a warning.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ranked = rank_genes(adata, clusters, tested) if tested else {}
     species = bench.passport.species.value if bench.passport else "human"
     wanted = None
     if choices:
@@ -213,11 +241,17 @@ def _choose(
     good = [one for one in matches if len(one.genes) >= MIN_SUPPORT]
     if not good:
         return MarkerCall(
-            label=UNKNOWN, ontology_id="", score=0.0, genes=(), runner_up="", evidence=()
+            label=UNKNOWN,
+            ontology_id="",
+            score=0.0,
+            genes=(),
+            runner_up="",
+            runner_up_id="",
+            evidence=(),
         )
     best = good[0]
     second = good[1] if len(good) > 1 else None
-    label, term = best.cell_type, best.ontology_id
+    label, term = _model_name(best, bench), best.ontology_id
     if wanted is not None:
         label, term = next(
             (name, id_)
@@ -230,6 +264,19 @@ def _choose(
         ontology_id=term,
         score=float(best.score / total) if total > 0 else 0.5,
         genes=tuple(best.genes[:8]),
-        runner_up=second.cell_type if second else "",
+        runner_up=_model_name(second, bench) if second else "",
+        runner_up_id=second.ontology_id if second else "",
         evidence=tuple(best.evidence[:3]),
     )
+
+
+def _model_name(match: MarkerMatch, bench: Workbench) -> str:
+    """The model's name for a term, so that one type has one name; the record's where it has none.
+
+    Where several of the model's types share the term they are narrower than it.
+    """
+    space = label_space(bench.settings)
+    own = (
+        [one.name for one in space.records if one.ontology_id == match.ontology_id] if space else []
+    )
+    return own[0] if len(own) == 1 and match.ontology_id else match.cell_type

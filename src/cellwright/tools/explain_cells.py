@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from cellwright.errors import RefusedError, ToolError
-from cellwright.knowledge.records import Evidence
 from cellwright.tools import figures
 from cellwright.tools.agreement import UNKNOWN
-from cellwright.tools.annotate_cells import LABEL
+from cellwright.tools.annotation_columns import LABEL
 from cellwright.tools.calls import block_of
 from cellwright.tools.columns import grouping
 from cellwright.tools.drug_drivers import contributions
 from cellwright.tools.model_card import label_space
 from cellwright.tools.profiles import group_profiles
+from cellwright.tools.saliency_figure import TypeMap, saliency_map
+from cellwright.tools.salient_genes import (
+    ExplainedCells,
+    SalientGene,
+    expressed_rate,
+    salient_genes,
+)
 from cellwright.tools.selection import default_grouping, groups_of, keys_of, one_group, symbols
 from cellwright.tools.spec import Claim, Needs, Table, ToolArgs, ToolResult, ToolSpec, Verdict
 from cellwright.tools.workbench import Workbench
@@ -31,13 +37,14 @@ if TYPE_CHECKING:
     from cellwright.tools.passport import Passport
 
 NAME = "explain_cells"
-MAX_CELLS = 300
+MAX_CELLS = 100
 """Cells of a label that gradients are taken on; more change the mean little."""
 
+MAX_CELLS_EACH = 30
+"""The same where every type of a file is explained."""
+
+MAX_TYPES = 12
 MIN_GROUP = 3
-N_RANDOM = 200
-MIN_SHARE = 0.05
-"""Share of the cells that must express a gene for it to be drawn as a random one."""
 
 
 class ExplainArgs(ToolArgs):
@@ -48,72 +55,61 @@ class ExplainArgs(ToolArgs):
     )
     label: str | None = Field(
         default=None,
-        description="The cell type, or the drug; the most frequent cell type when left out.",
+        description="The cell type, or the drug; every cell type of the file when left out.",
     )
     group_by: str | None = Field(
         default=None,
         description="Column of obs whose group of that name gives the cells; the annotation, else "
-        "the file's labels, when left out.",
+        "the file's labels, else what the cell model calls the cells, when left out.",
     )
     n_genes: int = Field(default=10, ge=1, le=100, description="Genes to name.")
 
 
-class SalientGene(BaseModel):
-    """A gene that speaks for the answer."""
+class Explained(BaseModel):
+    """The genes behind one label."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    gene: str = Field(description="Gene symbol.")
-    name: str = Field(description="Full name of the gene; may be empty.")
-    saliency: float = Field(description="Mean over cells, as a share of the strongest gene's.")
-    share_in: float = Field(description="Share of the explained cells that express it.")
-    share_out: float | None = Field(description="Share of all other cells; None if there are none.")
-    n_records: int = Field(description="Marker records that tie it to the cell type.")
-    is_target: bool = Field(description="Whether it is a recorded target of the drug.")
-    citation: str = Field(description="Citation of the first record; may be empty.")
-    evidence: tuple[Evidence, ...] = Field(description="The records, at most three.")
-
-
-class ExplainResult(ToolResult):
-    """The genes behind an answer."""
-
-    target: str = Field(description="cell_type or drug.")
     label: str = Field(description="Cell type or drug.")
     read_as: str = Field(description="The model's label, or the screen's name of the drug.")
     ontology_id: str = Field(description="Cell Ontology id of the type; may be empty.")
     cells_from: str = Field(description="Where the explained cells come from, in words.")
     n_cells: int = Field(description="Cells explained.")
     n_used: int = Field(description="Cells of those that saliency was taken on.")
-    method: str = Field(description="How saliency was computed.")
-    predicted: float | None = Field(description="Predicted z of ln IC50 for a drug, or None.")
     genes: tuple[SalientGene, ...] = Field(description="The genes, most salient first.")
     names: tuple[str, ...] = Field(description="Their symbols.")
     backed: tuple[str, ...] = Field(description="Those with a marker record for the type.")
     share_backed: float = Field(description="Share of the genes with such a record.")
-    share_random: float = Field(description="The same of random genes that these cells express.")
-    n_random: int = Field(description="Number of those random genes.")
+    share_expressed: float = Field(description="The same of all genes that these cells express.")
+    n_expressed: int = Field(description="Number of those genes.")
+
+
+class ExplainResult(ToolResult):
+    """The genes behind an answer, or behind every type of a file."""
+
+    target: str = Field(description="cell_type or drug.")
+    method: str = Field(description="How saliency was computed.")
+    predicted: float | None = Field(description="Predicted z of ln IC50 for a drug, or None.")
+    explained: tuple[Explained, ...] = Field(description="Each label, largest group first.")
+    n_types: int = Field(description="Labels explained.")
+    n_over_half: int = Field(description="Those of whose genes more than half have a record.")
+    mean_backed: float = Field(description="Mean over the labels of the share with a record.")
+    mean_expressed: float = Field(description="Mean of the same of all genes that cells express.")
+    left_out: tuple[str, ...] = Field(description="Groups that were not explained.")
 
     def claims(self) -> list[Claim]:
         """The genes, the records behind them, and what saliency is not."""
-        return self._drug() if self.target == "drug" else self._cell_type()
-
-    def _cell_type(self) -> list[Claim]:
-        found = [
-            Claim(
-                template="The genes that speak most for **{label}** in the cell model ({method}, "
-                "mean over {n_used:,} of {n_cells:,} cells {cells_from}) are {names}."
-            ),
-            Claim(
-                template="{share_backed:.0%} of them have a marker record for {read_as} or a "
-                "related type, against {share_random:.0%} of {n_random} random genes that these "
-                "cells express."
-            ),
-        ]
-        for at, gene in enumerate(self.genes):
-            if gene.citation and len(found) < 5:
-                found.append(
-                    Claim(template=f"{{genes.{at}.evidence.0.text}} {{genes.{at}.citation}}")
+        if self.target == "drug":
+            return self._drug()
+        found = self._one() if len(self.explained) == 1 else self._every()
+        if self.left_out:
+            found.append(
+                Claim(
+                    template="Not explained, for too few cells or a name that is no cell type: "
+                    "{left_out}.",
+                    kind="caveat",
                 )
+            )
         found.append(
             Claim(
                 template="Saliency says what the model looks at, which need not be what makes the "
@@ -123,12 +119,51 @@ class ExplainResult(ToolResult):
         )
         return found
 
+    def _one(self) -> list[Claim]:
+        found = [
+            Claim(
+                template="The genes that speak most for **{explained.0.label}** in the cell model "
+                "({method}, mean over {explained.0.n_used:,} of {explained.0.n_cells:,} cells "
+                "{explained.0.cells_from}) are {explained.0.names}."
+            )
+        ]
+        if self.explained[0].ontology_id:
+            found.append(
+                Claim(
+                    template="{explained.0.share_backed:.0%} of them have a marker record for "
+                    "{explained.0.read_as} or a related type, against "
+                    "{explained.0.share_expressed:.0%} of the {explained.0.n_expressed:,} genes "
+                    "that these cells express."
+                )
+            )
+        for at, gene in enumerate(self.explained[0].genes):
+            if gene.citation and len(found) < 5:
+                where = f"explained.0.genes.{at}"
+                found.append(Claim(template=f"{{{where}.evidence.0.text}} {{{where}.citation}}"))
+        return found
+
+    def _every(self) -> list[Claim]:
+        found = [
+            Claim(
+                template="For each of {n_types} types of cells {explained.0.cells_from}, the genes "
+                "that speak most for it in the cell model were found by {method}. On average "
+                "{mean_backed:.0%} of them have a marker record for their type or a related one, "
+                "against {mean_expressed:.0%} of the genes that the same cells express; for "
+                "{n_over_half} types it is more than half."
+            )
+        ]
+        for at in range(min(3, len(self.explained))):
+            where = f"explained.{at}"
+            found.append(Claim(template=f"**{{{where}.label}}**: {{{where}.names}}."))
+        return found
+
     def _drug(self) -> list[Claim]:
         return [
             Claim(
-                template="The predicted response to **{read_as}** of {n_cells:,} cells "
-                "({cells_from}) is z {predicted:.2f} against the lines of the screen; the genes "
-                "that move it most are {names}."
+                template="The predicted response to **{explained.0.read_as}** of "
+                "{explained.0.n_cells:,} cells ({explained.0.cells_from}) is z {predicted:.2f} "
+                "against the lines of the screen; the genes that move it most are "
+                "{explained.0.names}."
             ),
             Claim(
                 template="These genes carry a linear model fitted on cell lines: they are "
@@ -138,73 +173,155 @@ class ExplainResult(ToolResult):
         ]
 
     def report_tables(self) -> list[Table]:
-        """The genes with their evidence."""
-        columns = [
+        """The genes with their evidence; of several types, each type with its genes."""
+        if len(self.explained) > 1:
+            columns = (
+                ("label", "Type"),
+                ("n_cells:,", "Cells"),
+                ("names", "Genes that speak for it"),
+                ("backed", "With a marker record"),
+                ("share_backed:.0%", "Share with a record"),
+                ("share_expressed:.0%", "Of expressed genes"),
+            )
+            return [Table(title="Salient genes by type", rows="explained", columns=columns)]
+        genes = self.explained[0].genes
+        shown = [
             ("gene", "Gene"),
             ("name", "Name"),
             ("saliency:.2f", "Saliency"),
             ("share_in:.0%", "Expressed in these cells"),
             ("share_out:.0%", "elsewhere"),
         ]
-        if self.genes and self.genes[0].share_out is None:
-            columns = columns[:-1]
+        if genes and genes[0].share_out is None:
+            shown = shown[:-1]
         if self.target == "cell_type":
-            columns += [("n_records:,", "Marker records"), ("citation", "First record")]
+            shown += [("n_records:,", "Marker records"), ("citation", "First record")]
         else:
-            columns.append(("is_target", "Drug target"))
-        return [Table(title="Salient genes", rows="genes", columns=tuple(columns))]
+            shown.append(("is_target", "Drug target"))
+        return [Table(title="Salient genes", rows="explained.0.genes", columns=tuple(shown))]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Cells:
-    """The cells that are explained."""
+class _Ranked:
+    """Genes of the file for a label, scored."""
 
-    label: str
-    rows: np.ndarray
-    origin: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Said:
-    """What was explained, and by what."""
-
+    cells: ExplainedCells
     read_as: str
+    scores: np.ndarray
+    order: list[int]
+    n_used: int
     method: str
-    term: str = ""
-    n_used: int | None = None
-    predicted: float | None = None
-    random: tuple[float, int] = (0.0, 0)
 
 
 def _run(args: ExplainArgs, bench: Workbench) -> ExplainResult:
     adata = bench.adata()
     if args.target == "drug":
         return _explain_drug(args, adata, bench)
-    return _explain_type(args, adata, bench)
-
-
-def _explain_type(args: ExplainArgs, adata: AnnData, bench: Workbench) -> ExplainResult:
-    from cellwright.cellmodel.saliency import explain
-
-    cells = _cells(args, adata, bench)
-    label, term = _as_model_label(cells.label, bench)
-    rows = _thin(cells.rows, bench.settings.seed)
-    bench.progress(f"gradients over {len(rows)} cells", 0.3)
-    found = explain(bench.cell_model, block_of(adata, bench, rows), label)
-    place = {key: at for at, key in enumerate(found.keys)}
-    at_vocabulary = [place.get(key or "", -1) for key in keys_of(adata)]
-    scores = np.array([found.scores[at] if at >= 0 else 0.0 for at in at_vocabulary])
-    order = [int(at) for at in np.argsort(-scores, kind="stable")[: args.n_genes] if scores[at] > 0]
-    if not order:
-        msg = f"No gene of this file speaks for {label!r} in the cell model."
+    if args.label is None:
+        return _explain_every(args, adata, bench)
+    cells, read_as = _cells(args, args.label, adata, bench)
+    bench.progress(f"gradients of {read_as}", 0.3)
+    ranked = _rank(cells, read_as, adata, bench, most=MAX_CELLS, n_genes=args.n_genes)
+    if not ranked.order:
+        msg = f"No gene of this file speaks for {read_as!r} in the cell model."
         raise ToolError(msg)
-    genes = _genes(order, scores, cells, adata, bench, wanted=term or label)
-    random = _random_rate(cells, adata, bench, wanted=term or label)
-    method = found.method.replace("input_x_gradient", "input times gradient").replace("_", " ")
-    return _result(
-        args, cells, genes, adata, bench,
-        said=_Said(read_as=label, term=term, method=method, random=random, n_used=len(rows)),
-    )  # fmt: skip
+    one = _explained(ranked, adata, bench)
+    figure = _figure(cells, one.genes, adata, bench, target=args.target)
+    return _result(args, [one], bench, figure, method=ranked.method)
+
+
+def _explain_every(args: ExplainArgs, adata: AnnData, bench: Workbench) -> ExplainResult:
+    """Each type of the file, by the cells that carry it."""
+    groups, origin = _typed_groups(args, adata, bench)
+    counts = groups.value_counts()
+    chosen: list[tuple[ExplainedCells, str]] = []
+    left_out = []
+    for name in map(str, counts.index[counts > 0]):
+        read_as, term = _as_model_label(name, bench)
+        known = term or read_as in {record.name for record in bench.cell_model.labels}
+        if name == UNKNOWN or not known or counts[name] < MIN_GROUP or len(chosen) == MAX_TYPES:
+            left_out.append(name)
+            continue
+        rows = np.flatnonzero(np.asarray(groups == name))
+        chosen.append((ExplainedCells(label=name, rows=rows, origin=origin, term=term), read_as))
+    if not chosen:
+        msg = (
+            f"None of the groups is a cell type with {MIN_GROUP} cells or more: "
+            f"{', '.join(left_out[:8])}. Name a column with cell types, or run annotate_cells."
+        )
+        raise ToolError(msg)
+    found = []
+    for at, (cells, read_as) in enumerate(chosen):
+        bench.progress(f"gradients of {read_as}", at / len(chosen))
+        found.append(_rank(cells, read_as, adata, bench, most=MAX_CELLS_EACH, n_genes=args.n_genes))
+    kept = [one for one in found if one.order]
+    if not kept:
+        msg = "No gene of this file speaks for any of its types in the cell model."
+        raise ToolError(msg)
+    left_out += [one.cells.label for one in found if not one.order]
+    explained = [_explained(one, adata, bench) for one in kept]
+    if len(explained) == 1:
+        figure = _figure(kept[0].cells, explained[0].genes, adata, bench, target=args.target)
+    else:
+        figure = _map(kept, explained, adata, bench)
+    return _result(args, explained, bench, figure, method=kept[0].method, left_out=left_out)
+
+
+def _rank(
+    cells: ExplainedCells,
+    read_as: str,
+    adata: AnnData,
+    bench: Workbench,
+    *,
+    most: int,
+    n_genes: int,
+) -> _Ranked:
+    """Score the file's genes for a label, held against the model's other types of the species."""
+    from cellwright.cellmodel.saliency import DEFAULT_METHOD, explain
+
+    rows = _thin(cells.rows, most, bench.settings.seed)
+    species = bench.passport.species.value if bench.passport else "human"
+    rivals = [one.name for one in bench.cell_model.labels if species in one.species]
+    found = explain(
+        bench.cell_model,
+        block_of(adata, bench, rows),
+        read_as,
+        method=DEFAULT_METHOD,
+        candidates=rivals or None,
+    )
+    place = {key: at for at, key in enumerate(found.keys)}
+    positions = [place.get(key or "", -1) for key in keys_of(adata)]
+    scores = np.array([found.scores[at] if at >= 0 else 0.0 for at in positions])
+    order = [int(at) for at in np.argsort(-scores, kind="stable")[:n_genes] if scores[at] > 0]
+    return _Ranked(
+        cells=cells,
+        read_as=read_as,
+        scores=scores,
+        order=order,
+        n_used=len(rows),
+        method=DEFAULT_METHOD.replace("_", " "),
+    )
+
+
+def _explained(ranked: _Ranked, adata: AnnData, bench: Workbench) -> Explained:
+    cells = ranked.cells
+    genes = salient_genes(ranked.scores, ranked.order, cells, adata, bench)
+    rate, n_expressed = (0.0, 0) if cells.targets else expressed_rate(cells, adata, bench)
+    backed = tuple(gene.gene for gene in genes if gene.n_records)
+    return Explained(
+        label=cells.label,
+        read_as=ranked.read_as,
+        ontology_id=cells.term,
+        cells_from=cells.origin,
+        n_cells=len(cells.rows),
+        n_used=ranked.n_used,
+        genes=genes,
+        names=tuple(gene.gene for gene in genes),
+        backed=backed,
+        share_backed=len(backed) / max(len(genes), 1),
+        share_expressed=rate,
+        n_expressed=n_expressed,
+    )
 
 
 def _explain_drug(args: ExplainArgs, adata: AnnData, bench: Workbench) -> ExplainResult:
@@ -229,19 +346,23 @@ def _explain_drug(args: ExplainArgs, adata: AnnData, bench: Workbench) -> Explai
         reason = f"{args.label!r} is not among the {len(transfer.drugs)} drugs of the screen."
         raise RefusedError(reason, f"Names that look alike: {near}.")
     rows = np.arange(adata.n_obs)
-    cells = _Cells(label=drug, rows=rows, origin="all cells")
+    cells = ExplainedCells(label=drug, rows=rows, origin="all cells", targets=match.targets)
     profile = np.log1p(np.asarray(np.expm1(adata.X[rows]).mean(axis=0)).ravel())
     shares, predicted = contributions(transfer, profile, keys_of(adata), drug)
     order = [int(at) for at in np.argsort(-np.abs(shares), kind="stable")[: args.n_genes]]
-    genes = _genes(order, shares, cells, adata, bench, targets=match.targets)
-    return _result(
-        args, cells, genes, adata, bench,
-        said=_Said(read_as=drug, method="exact split of the linear transfer", predicted=predicted),
-    )  # fmt: skip
+    method = "exact split of the linear transfer"
+    ranked = _Ranked(
+        cells=cells, read_as=drug, scores=shares, order=order, n_used=len(rows), method=method
+    )
+    one = _explained(ranked, adata, bench)
+    figure = _figure(cells, one.genes, adata, bench, target=args.target)
+    return _result(args, [one], bench, figure, method=method, predicted=predicted)
 
 
-def _cells(args: ExplainArgs, adata: AnnData, bench: Workbench) -> _Cells:
-    """The cells that carry the label: by the column named, the annotation, or the file."""
+def _cells(
+    args: ExplainArgs, label: str, adata: AnnData, bench: Workbench
+) -> tuple[ExplainedCells, str]:
+    """The cells that carry the label: by the column named, the annotation, the file, the model."""
     columns = [args.group_by] if args.group_by else []
     if not columns:
         columns = [LABEL] if LABEL in adata.obs else []
@@ -249,21 +370,34 @@ def _cells(args: ExplainArgs, adata: AnnData, bench: Workbench) -> _Cells:
         columns += [default] if default and default not in columns else []
     for name in columns:
         groups = groups_of(adata, bench.passport, name)
-        label = args.label or _most_frequent(groups)
         row_name = _same_type(groups, label, bench)
         if row_name is not None:
             rows = np.flatnonzero(np.asarray(groups == row_name))
-            word = "annotated so" if name == LABEL else f"of obs['{name}']"
-            return _Cells(label=row_name, rows=rows, origin=word)
+            read_as, term = _as_model_label(row_name, bench)
+            cells = ExplainedCells(label=row_name, rows=rows, origin=_origin(name), term=term)
+            return cells, read_as
         if args.group_by:
             one_group(groups, label)
-    return _called(args, adata, bench)
+    return _called(label, adata, bench)
 
 
-def _most_frequent(groups: Series) -> str:
-    counts = groups.value_counts()
-    known = [str(name) for name in counts.index if str(name) != UNKNOWN]
-    return known[0] if known else str(counts.index[0])
+def _typed_groups(args: ExplainArgs, adata: AnnData, bench: Workbench) -> tuple[Series, str]:
+    """The grouping whose groups are types: as named, annotated, in the file, or by the model."""
+    import pandas as pd
+
+    passport = bench.passport
+    labels = [one.name for one in passport.columns if one.role == "label"] if passport else []
+    name = args.group_by or (LABEL if LABEL in adata.obs else next(iter(labels), None))
+    if name is not None:
+        return groups_of(adata, passport, name), _origin(name)
+    species = passport.species.value if passport else None
+    found = bench.cell_model.annotate(block_of(adata, bench), species=species)
+    called = pd.Series(found.labels.astype(str), index=adata.obs_names, dtype="category")
+    return called, "that the cell model calls so"
+
+
+def _origin(column: str) -> str:
+    return "annotated so" if column == LABEL else f"of obs['{column}']"
 
 
 def _same_type(groups: Series, label: str, bench: Workbench) -> str | None:
@@ -283,21 +417,19 @@ def _same_type(groups: Series, label: str, bench: Workbench) -> str | None:
     return next(iter([*exact, *below]), None)
 
 
-def _called(args: ExplainArgs, adata: AnnData, bench: Workbench) -> _Cells:
+def _called(wanted: str, adata: AnnData, bench: Workbench) -> tuple[ExplainedCells, str]:
     """Cells that the cell model itself calls by the label."""
-    if args.label is None:
-        msg = "Name the cell type to explain, or run annotate_cells first."
-        raise ToolError(msg)
-    label, term = _as_model_label(args.label, bench)
+    label, term = _as_model_label(wanted, bench)
     species = bench.passport.species.value if bench.passport else None
     called = bench.cell_model.annotate(block_of(adata, bench), species=species)
     rows = np.flatnonzero((called.labels == label) | (called.ontology_ids == (term or "-")))
     if not len(rows):
         names, counts = np.unique(called.labels.astype(str), return_counts=True)
         found = ", ".join(str(names[at]) for at in np.argsort(-counts)[:8])
-        msg = f"No cell of this file is called {args.label!r}. What its cells are called: {found}."
+        msg = f"No cell of this file is called {wanted!r}. What its cells are called: {found}."
         raise ToolError(msg)
-    return _Cells(label=args.label, rows=rows, origin="that the cell model calls so")
+    origin = "that the cell model calls so"
+    return ExplainedCells(label=wanted, rows=rows, origin=origin, term=term), label
 
 
 def _as_model_label(label: str, bench: Workbench) -> tuple[str, str]:
@@ -316,109 +448,76 @@ def _as_model_label(label: str, bench: Workbench) -> tuple[str, str]:
     return label, match.ontology_id or ""
 
 
-def _thin(rows: np.ndarray, seed: int) -> np.ndarray:
-    if len(rows) <= MAX_CELLS:
+def _thin(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    if len(rows) <= most:
         return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, MAX_CELLS, replace=False))
-
-
-def _genes(
-    order: list[int],
-    scores: np.ndarray,
-    cells: _Cells,
-    adata: AnnData,
-    bench: Workbench,
-    *,
-    wanted: str = "",
-    targets: tuple[str, ...] = (),
-) -> tuple[SalientGene, ...]:
-    species = bench.passport.species.value if bench.passport else "human"
-    inside = np.zeros(adata.n_obs, dtype=bool)
-    inside[cells.rows] = True
-    seen = adata.X[:, order] > 0
-    share_in = np.asarray(seen[inside].mean(axis=0)).ravel()
-    share_out = np.asarray(seen[~inside].mean(axis=0)).ravel() if not inside.all() else None
-    names = [str(name) for name in symbols(adata)[order]]
-    strongest = float(np.abs(scores[order]).max())
-    found = []
-    for at, (gene, match) in enumerate(
-        zip(names, bench.knowledge.genes.resolve_many(names, species), strict=True)
-    ):
-        records = bench.knowledge.markers.records(gene, species, wanted) if wanted else []
-        found.append(
-            SalientGene(
-                gene=gene,
-                name=match.name,
-                saliency=float(scores[order[at]] / strongest),
-                share_in=float(share_in[at]),
-                share_out=None if share_out is None else float(share_out[at]),
-                n_records=len(records),
-                is_target=gene in targets,
-                citation=records[0].cite() if records else "",
-                evidence=tuple(records[:3]),
-            )
-        )
-    return tuple(found)
-
-
-def _random_rate(
-    cells: _Cells, adata: AnnData, bench: Workbench, *, wanted: str
-) -> tuple[float, int]:
-    """Share of random expressed genes with a marker record for the type, and their number."""
-    species = bench.passport.species.value if bench.passport else "human"
-    share = np.asarray((adata.X[cells.rows] > 0).mean(axis=0)).ravel()
-    expressed = np.flatnonzero(share >= MIN_SHARE)
-    if not len(expressed):
-        return 0.0, 0
-    size = min(N_RANDOM, len(expressed))
-    drawn = np.random.default_rng(bench.settings.seed).choice(expressed, size, replace=False)
-    names = symbols(adata)[drawn]
-    hits = [bool(bench.knowledge.markers.records(str(one), species, wanted)) for one in names]
-    return float(np.mean(hits)), size
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def _result(
     args: ExplainArgs,
-    cells: _Cells,
+    explained: list[Explained],
+    bench: Workbench,
+    figure: ArtifactRef,
+    *,
+    method: str,
+    predicted: float | None = None,
+    left_out: list[str] | None = None,
+) -> ExplainResult:
+    import pandas as pd
+
+    records: list[dict[str, Any]] = [
+        {"label": one.label, **gene.model_dump(exclude={"evidence"})}
+        for one in explained
+        for gene in one.genes
+    ]
+    frame = pd.DataFrame(records)
+    what = explained[0].label if len(explained) == 1 else f"{len(explained)} types"
+    table = bench.store.put_file(
+        "table",
+        lambda path: frame.to_csv(path, index=False, float_format="%.6g"),
+        f"Salient genes of {what}",
+        tool=NAME,
+    )
+    return ExplainResult(
+        figures=(figure,),
+        tables=(table,),
+        target=args.target,
+        method=method,
+        predicted=predicted,
+        explained=tuple(explained),
+        n_types=len(explained),
+        n_over_half=sum(one.share_backed > 0.5 for one in explained),
+        mean_backed=float(np.mean([one.share_backed for one in explained])),
+        mean_expressed=float(np.mean([one.share_expressed for one in explained])),
+        left_out=tuple(left_out or ()),
+    )
+
+
+def _map(
+    ranked: list[_Ranked], explained: list[Explained], adata: AnnData, bench: Workbench
+) -> ArtifactRef:
+    """Genes by types, marked where a record says the same."""
+    shown = symbols(adata)
+    content = TypeMap(
+        tops={one.label: one.names for one in explained},
+        scores={
+            one.cells.label: dict(zip(map(str, shown), map(float, one.scores), strict=True))
+            for one in ranked
+        },
+        marks={one.label: set(one.backed) for one in explained},
+        title="Genes behind each type",
+    )
+    return figures.save(saliency_map(content), bench, "Salient genes by type", tool=NAME)
+
+
+def _figure(
+    cells: ExplainedCells,
     genes: tuple[SalientGene, ...],
     adata: AnnData,
     bench: Workbench,
     *,
-    said: _Said,
-) -> ExplainResult:
-    import pandas as pd
-
-    backed = tuple(gene.gene for gene in genes if gene.n_records)
-    frame = pd.DataFrame([gene.model_dump(exclude={"evidence"}) for gene in genes])
-    table = bench.store.put_file(
-        "table",
-        lambda path: frame.to_csv(path, index=False, float_format="%.6g"),
-        f"Salient genes of {cells.label}",
-        tool=NAME,
-    )
-    return ExplainResult(
-        figures=(_figure(cells, genes, adata, bench, target=args.target),),
-        tables=(table,),
-        target=args.target,
-        label=cells.label,
-        read_as=said.read_as,
-        ontology_id=said.term,
-        cells_from=cells.origin,
-        n_cells=len(cells.rows),
-        n_used=len(cells.rows) if said.n_used is None else said.n_used,
-        method=said.method,
-        predicted=said.predicted,
-        genes=genes,
-        names=tuple(gene.gene for gene in genes),
-        backed=backed,
-        share_backed=len(backed) / max(len(genes), 1),
-        share_random=said.random[0],
-        n_random=said.random[1],
-    )
-
-
-def _figure(
-    cells: _Cells, genes: tuple[SalientGene, ...], adata: AnnData, bench: Workbench, *, target: str
+    target: str,
 ) -> ArtifactRef:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -509,7 +608,7 @@ EXPLAIN_CELLS = ToolSpec(
     name=NAME,
     title="Genes behind an answer",
     description=(
-        "Explains a cell type call (or a predicted drug response) by the genes that the model "
+        "Explains cell type calls (or a predicted drug response) by the genes that the model "
         "looks at, with marker records and PMIDs, expression, and a comparison with random genes."
     ),
     args=ExplainArgs,

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cellwright.artifacts import ArtifactRef
 from cellwright.errors import ToolError
 from cellwright.tools import figures
-from cellwright.tools.selection import groups_of, symbols
+from cellwright.tools.quality import measure_quality, sample_column, samples_of, write_quality
+from cellwright.tools.selection import groups_of
 from cellwright.tools.spec import Claim, Needs, Table, ToolArgs, ToolResult, ToolSpec, Verdict
 from cellwright.tools.workbench import CLUSTERS, EMBEDDING, Workbench
 
@@ -26,8 +27,6 @@ FEW_GENES = 1000
 
 MAX_COMPONENTS = 50
 MAX_NEIGHBOURS = 15
-N_MADS = 5
-"""Median absolute deviations from the median at which a cell counts as of low quality."""
 
 
 class PreprocessArgs(ToolArgs):
@@ -140,7 +139,7 @@ def _run(args: PreprocessArgs, bench: Workbench) -> PreprocessResult:
     adata, seed = bench.adata(), bench.settings.seed
     batches = _batches(adata, bench.passport, args.batch_key)
     bench.progress("measuring quality", 0.05)
-    quality = _measure_quality(adata)
+    quality = _measure_quality(adata, bench.passport)
     bench.progress("choosing variable genes", 0.15)
     work, n_variable = _variable(adata, args.batch_key if batches is not None else None)
     if work.n_obs < 3:
@@ -200,41 +199,18 @@ def _batches(adata: AnnData, passport: Passport | None, key: str | None) -> np.n
     return codes
 
 
-def _measure_quality(adata: AnnData) -> dict[str, object]:
+def _measure_quality(adata: AnnData, passport: Passport | None) -> dict[str, object]:
     """Write quality columns to obs, flag outliers, and return the medians."""
-    counted = "counts" in adata.layers
-    matrix = adata.layers["counts"] if counted else adata.X
-    totals = np.asarray(matrix.sum(axis=1)).ravel()
-    n_genes = np.asarray((matrix != 0).sum(axis=1)).ravel()
-    names = np.char.upper(symbols(adata).astype(str))
-    mito = np.char.startswith(names, "MT-")
-    adata.obs["cellwright_total"] = totals
-    adata.obs["cellwright_n_genes"] = n_genes
-    flags = _low(np.log1p(np.maximum(totals, 0))) | _low(np.log1p(n_genes))
-    share = None
-    if counted and mito.any():
-        part = np.asarray(matrix[:, np.flatnonzero(mito)].sum(axis=1)).ravel()
-        shares = np.divide(part, totals, out=np.zeros_like(totals), where=totals > 0)
-        adata.obs["cellwright_mitochondrial_share"] = shares
-        flags |= (shares > np.median(shares) + N_MADS * _mad(shares)) & (shares > 0.08)
-        share = float(np.median(shares))
-    adata.obs["cellwright_low_quality"] = flags
+    found = measure_quality(adata, samples_of(adata, sample_column(passport)))
+    write_quality(adata, found)
+    share = found.mitochondrial
     return {
-        "n_low_quality": int(flags.sum()),
-        "median_total": float(np.median(totals)),
-        "total_name": "counts" if counted else "summed values",
-        "median_genes": float(np.median(n_genes)),
-        "mitochondrial": share,
+        "n_low_quality": int(found.flags.sum()),
+        "median_total": float(np.median(found.totals)),
+        "total_name": "counts" if found.counted else "summed values",
+        "median_genes": float(np.median(found.n_genes)),
+        "mitochondrial": float(np.median(share)) if share is not None else None,
     }
-
-
-def _mad(values: np.ndarray) -> float:
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
-
-
-def _low(values: np.ndarray) -> np.ndarray:
-    flags: np.ndarray = values < np.median(values) - N_MADS * max(_mad(values), 1e-9)
-    return flags
 
 
 def _variable(adata: AnnData, batch_key: str | None) -> tuple[AnnData, int]:

@@ -11,8 +11,10 @@ from cellwright.cellmodel.data.block import CellBlock, make_block
 from cellwright.cellmodel.generation import UnknownTypeError
 from cellwright.cellmodel.inference import CellModel
 from cellwright.cellmodel.saliency import explain
+from cellwright.cellmodel.streaming import stream
 from cellwright.cellmodel.training.encoder_stage import train_encoder
 from cellwright.cellmodel.training.wide import solve_wide, unit_rows
+from cellwright.errors import InputError
 from cellwright.settings import Settings
 from tests.unit.cellmodel.toys import (
     GENES,
@@ -188,3 +190,73 @@ def test_the_linear_term_is_solved(tmp_path: Path) -> None:
     test = cells.parts["test"]
     scores = unit_rows(cells.block.expression[test]) @ solution.weights.T + solution.bias
     assert (scores.argmax(axis=1) == cells.labels[test]).mean() > 0.9
+
+
+def test_a_label_set_is_what_is_probable_enough(trained: Path) -> None:
+    model = make_model(trained)
+    block, _truth = make_cells(model)
+    found = model.annotate(block, candidates=list(TYPES))
+    floor = float(model.network.readout.set_floors[0])
+    assert 0 < floor <= 1
+    for shares, names, plausible in zip(
+        found.probabilities, found.label_sets, found.plausible, strict=True
+    ):
+        wanted = {TYPES[at] for at in np.flatnonzero(shares >= floor)}
+        assert set(names) in (wanted, set())  # empty outside the model's range
+        assert plausible[0] == TYPES[shares.argmax()]
+
+
+def test_a_model_is_taught_a_new_label_by_a_few_cells(trained: Path) -> None:
+    model = make_model(trained)
+    counts = np.random.default_rng(0).poisson(1.0, size=(40, len(GENES)))
+    counts[:, 40:48] += 14  # a program that no training type has
+    block = make_block(counts, list(GENES), model.vocabulary, "counts")
+    names = [*TYPES, "delta cell"]
+    taught = model.taught("delta cell", block.rows(slice(0, 20)))
+    place = names.index("delta cell")
+    before = model.annotate(block.rows(slice(20, 40)), candidates=names).probabilities[:, place]
+    after = taught.annotate(block.rows(slice(20, 40)), candidates=names).probabilities[:, place]
+    assert after.mean() > before.mean()
+    assert model.annotate(block, candidates=names).candidates == tuple(names)
+    with pytest.raises(ValueError, match="knows"):
+        model.taught("alpha cell", block)
+
+
+def test_a_file_is_annotated_alike_in_blocks_and_at_once(trained: Path, tmp_path: Path) -> None:
+    model = make_model(trained)
+    adata = make_adata(n_per_type=15, seed=7)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    whole = model.annotate(make_cells(model)[0])
+    parts = list(stream(model, tmp_path / "cells.h5ad", list, "counts", block=8))
+    assert [part.start for part in parts] == [0, 8, 16, 24, 32, 40]
+    assert [name for part in parts for name in part.cells] == list(adata.obs_names)
+    labels = np.concatenate([part.annotation.labels for part in parts])
+    assert (labels == whole.labels).all()
+    adata.X = adata.X.tocsc()
+    adata.write_h5ad(tmp_path / "columns.h5ad")
+    with pytest.raises(InputError, match="CSR"):
+        list(stream(model, tmp_path / "columns.h5ad", list, "counts"))
+
+
+def test_a_stage_that_has_calibrated_is_not_calibrated_again(tmp_path: Path) -> None:
+    pipeline = make_pipeline(tmp_path)
+    pipeline.run(["encoder"])
+    before = pipeline.network.readout.blend.clone()
+    again = make_pipeline(tmp_path)
+    again.run(["encoder"])
+    assert (again.network.readout.blend == before).all()
+    assert (tmp_path / "state" / "refit.json").is_file()
+
+
+def test_answers_in_a_batch_are_those_given_one_by_one(trained: Path) -> None:
+    model = make_model(trained)
+    block, _truth = make_cells(model)
+    some = block.rows(slice(0, 7))
+    together = model.answers(some, "Which type is {input}?", candidates=list(TYPES), batch_size=4)
+    for at, answer in enumerate(together):
+        alone = model.answer(
+            some.rows(slice(at, at + 1)), "Which type is {input}?", candidates=list(TYPES)
+        )
+        assert (answer.text, answer.label) == (alone.text, alone.label)
+        assert answer.label in TYPES
+        assert answer.score == pytest.approx(alone.score, abs=1e-4)

@@ -76,3 +76,21 @@ def test_no_source_is_counted_through_another() -> None:
 def test_symbols_are_current_and_no_dates() -> None:
     symbols = set(MARKERS._columns["symbol"])
     assert not [one for one in symbols if one[:1].isdigit() and one.endswith(("Mar", "Sep"))]
+
+
+def test_symbols_of_a_type_agree_with_its_positive_records() -> None:
+    wide = MARKERS.symbols_of("CL:0000895", "human")
+    narrow = MARKERS.symbols_of("CL:0000895", "human", broader=False)
+    assert narrow < wide
+    assert "CD3E" in wide
+    for gene in ("CD3E", "CCR7", "MS4A1", "GCG", "ACTB"):
+        records = MARKERS.records(gene, "human", "CL:0000895", negative=False)
+        assert (gene in wide) == bool(records)
+    assert "Cd3e" in MARKERS.symbols_of("CL:0000084", "mouse")
+
+
+def test_records_of_absence_can_be_left_out() -> None:
+    every = MARKERS.records("CD3D", "human", "CL:0000236")
+    positive = MARKERS.records("CD3D", "human", "CL:0000236", negative=False)
+    assert [one for one in every if "negative" not in one.text] == positive
+    assert len(positive) < len(every)

@@ -37,3 +37,14 @@ def test_labels_without_a_term_count_where_words_agree():
 
 def test_nothing_can_be_said_of_unmapped_labels():
     assert compare(["zzzqq"] * 2, ["B cell"] * 2, [B, B]) is None
+
+
+def test_an_alias_of_the_call_agrees_whatever_its_term():
+    labels = pd.Series(["FCGR3A+ Mono", "B cell"], name="cell_type", dtype="category")
+    calls = np.array(["CD16-positive monocyte", "T cell"], dtype=object)
+    found = agreement(
+        labels, calls, np.array(["CL:0002397", T], dtype=object), Knowledge.open(),
+        species="human", tissue=None, aliases={"FCGR3A+ Mono": "CD16-positive monocyte"},
+    )  # fmt: skip
+    assert {row.label: row.exact for row in found.per_label} == {"FCGR3A+ Mono": 1, "B cell": 0}
+    assert (found.lowest, found.lowest_n_cells) == ("B cell", 1)

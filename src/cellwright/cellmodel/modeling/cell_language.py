@@ -47,26 +47,25 @@ class CellLanguage(nn.Module):
         config: LanguageConfig,
         n_cell_tokens: int,
     ) -> None:
-        from peft import LoraConfig, inject_adapter_in_model
-
         super().__init__()
-        base.requires_grad_(requires_grad=False)
-        lora = LoraConfig(
-            r=config.lora_rank,
-            lora_alpha=config.lora_alpha,
-            target_modules=list(config.lora_targets),
-            lora_dropout=0.0,
-            layers_to_transform=_last_layers(base.config.num_hidden_layers, config.lora_layers),
-        )
-        self.base = inject_adapter_in_model(lora, base)
+        if config.layers:
+            base.model.layers = base.model.layers[: config.layers]
+            base.config.num_hidden_layers = config.layers
+        if not config.pretrained:
+            base.apply(base._init_weights)
+        self.base = _with_adapters(base, config)
         self.tokenizer, self.config, self.n_cell_tokens = tokenizer, config, n_cell_tokens
         self.vocabulary_size: int = base.get_input_embeddings().weight.shape[0]
         self.tune_inputs = True
         self.extra = nn.Parameter(self._like(("[", "]", "#")))
 
     def own_state(self) -> dict[str, Tensor]:
-        """Adapters and added tokens: all that was trained."""
-        state = {n: p.detach() for n, p in self.base.named_parameters() if "lora_" in n}
+        """Adapters (or all weights, where they were trained) and added tokens."""
+        state = {
+            name: weight.detach()
+            for name, weight in self.base.named_parameters()
+            if "lora_" in name or not self.config.lora_rank
+        }
         return {"extra": self.extra.detach(), **state}
 
     def load_own_state(self, state: Mapping[str, Tensor]) -> None:
@@ -110,10 +109,38 @@ class CellLanguage(nn.Module):
         )
         return out.last_hidden_state
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Scores of the base tokens and of the three added ones."""
+    def logits(self, hidden: Tensor, allowed: "Allowed | None" = None) -> Tensor:
+        """Scores of the base tokens and of the three added ones, or of the allowed tokens alone."""
+        if allowed is not None:
+            table = self.base.lm_head.weight[allowed.tokens].to(hidden.dtype)
+            return (hidden @ table.T).float().masked_fill(~allowed.mask, float("-inf"))
         added = hidden.float() @ self.extra.float().T
         return torch.cat([self.base.lm_head(hidden).float(), added], dim=-1)
+
+    def merge(self) -> None:
+        """Fold the adapters into the base model's weights: faster, and not trainable any more."""
+        from peft.tuners.lora import LoraLayer
+
+        for module in self.base.modules():
+            if isinstance(module, LoraLayer):
+                module.merge()
+
+    def _read_start(
+        self, rows: Sequence[Sequence[int]], ids: Tensor, mask: Tensor
+    ) -> tuple[Any, Tensor, Tensor]:
+        """Read what all prompts begin with once, and not once for each.
+
+        Returns:
+            The cache, the ids that are left to read, and their positions.
+        """
+        positions = (mask.long().cumsum(dim=1) - 1).clamp_min(0)
+        shared = _shared_start(rows)
+        if len(rows) < 2 or not shared:
+            return None, ids, positions
+        out = self.base.model(inputs_embeds=self._embed(ids[:1, :shared], None), use_cache=True)
+        cache = out.past_key_values
+        cache.batch_repeat_interleave(len(rows))
+        return cache, ids[:, shared:], positions[:, shared:]
 
     @torch.inference_mode()
     def speak(
@@ -133,11 +160,11 @@ class CellLanguage(nn.Module):
                 probability of an answer is then taken among these.
             max_new_tokens: Longest answer.
         """
-        next_tokens = _prefix_tree([self.encode_answer(one, signal=False) for one in among])
+        tree = _AnswerTree([self.encode_answer(one, signal=False) for one in among])
         rows = [self.encode(prompt) for prompt in prompts]
         ids, mask = left_pad(rows)
-        embedded, cache = self._embed(ids, soft_BQH), None
-        positions = (mask.long().cumsum(dim=1) - 1).clamp_min(0)
+        cache, ids, positions = self._read_start(rows, ids, mask)
+        embedded = self._embed(ids, soft_BQH)
         answers: list[list[int]] = [[] for _ in rows]
         scores = [0.0] * len(rows)
         signals: list[Tensor | None] = [None] * len(rows)
@@ -155,14 +182,13 @@ class CellLanguage(nn.Module):
             for row in closing:
                 signals[row] = hidden[row].float()
             closing = set()
-            logits = self.logits(hidden)
-            if next_tokens:
-                logits = _only(logits, [next_tokens.get(tuple(one), ()) for one in answers])
-            log_probs = logits.log_softmax(dim=-1)
-            chosen = log_probs.argmax(dim=-1)
+            allowed = tree.after(answers)
+            log_probs = self.logits(hidden, allowed).log_softmax(dim=-1)
+            best = log_probs.argmax(dim=-1)
+            chosen = best if allowed is None else allowed.tokens[best]
             for row in sorted(open_rows):
                 token = int(chosen[row])
-                scores[row] += float(log_probs[row, token])
+                scores[row] += float(log_probs[row, best[row]])
                 if token == self.vocabulary_size + _SIGNAL:
                     closing.add(row)
                     open_rows.discard(row)
@@ -170,6 +196,9 @@ class CellLanguage(nn.Module):
                     open_rows.discard(row)
                 else:
                     answers[row].append(token)
+                    if only := tree.only(answers[row]):
+                        answers[row] = only
+                        open_rows.discard(row)
             if not open_rows and not closing:
                 break
             embedded = self._embed(chosen[:, None], None)
@@ -214,22 +243,68 @@ class CellLanguage(nn.Module):
         return str(self.tokenizer.decode(plain, skip_special_tokens=True)).strip()
 
 
-def _prefix_tree(answers: Sequence[Sequence[int]]) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """Which tokens may follow each beginning of an answer."""
-    tree: dict[tuple[int, ...], set[int]] = {}
-    for answer in answers:
-        for at, token in enumerate(answer):
-            tree.setdefault(tuple(answer[:at]), set()).add(token)
-    return {start: tuple(sorted(tokens)) for start, tokens in tree.items()}
+class Allowed(NamedTuple):
+    """Tokens that may come next.
+
+    Attributes:
+        tokens: ``(T,)`` all that may in some row.
+        mask: ``(B, T)`` bool, those that may in each row; a row that has ended may have any.
+    """
+
+    tokens: Tensor
+    mask: Tensor
 
 
-def _only(logits_BV: Tensor, allowed: Sequence[Sequence[int]]) -> Tensor:
-    """Logits with every token but the allowed ones ruled out; a row that has ended stays."""
-    ruled = torch.full_like(logits_BV, float("-inf"))
-    for row, tokens in enumerate(allowed):
-        kept = list(tokens) if tokens else slice(None)
-        ruled[row, kept] = logits_BV[row, kept]
-    return ruled
+class _AnswerTree:
+    """Answers to choose from, by how they begin. Without any, everything is allowed."""
+
+    def __init__(self, answers: Sequence[Sequence[int]]) -> None:
+        self._after: dict[tuple[int, ...], list[Sequence[int]]] = {}
+        for answer in answers:
+            for at in range(len(answer)):
+                self._after.setdefault(tuple(answer[:at]), []).append(answer)
+
+    def after(self, begun: Sequence[Sequence[int]]) -> Allowed | None:
+        """What may follow each beginning."""
+        if not self._after:
+            return None
+        kept = [{one[len(own)] for one in self._after.get(tuple(own), ())} for own in begun]
+        tokens = sorted(set().union(*kept))
+        mask = [[token in own or not own for token in tokens] for own in kept]
+        return Allowed(torch.tensor(tokens), torch.tensor(mask))
+
+    def only(self, begun: Sequence[int]) -> list[int]:
+        """The answer without its end, if only one begins so; it is certain then."""
+        found = self._after.get(tuple(begun), ())
+        return list(found[0][:-1]) if len(found) == 1 else []
+
+
+def _shared_start(rows: Sequence[Sequence[int]]) -> int:
+    """Length of what rows of one length begin with, up to the first cell."""
+    if len({len(row) for row in rows}) != 1:
+        return 0
+    first = rows[0]
+    for at, token in enumerate(first):
+        if token == _PLACEHOLDER or any(row[at] != token for row in rows):
+            return at
+    return len(first) - 1
+
+
+def _with_adapters(base: Any, config: LanguageConfig) -> Any:
+    """The base model frozen but for adapters, or free where the rank is 0."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    base.requires_grad_(requires_grad=not config.lora_rank)
+    if not config.lora_rank:
+        return base
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        target_modules=list(config.lora_targets),
+        lora_dropout=0.0,
+        layers_to_transform=_last_layers(base.config.num_hidden_layers, config.lora_layers),
+    )
+    return inject_adapter_in_model(lora, base)
 
 
 def _last_layers(n_layers: int, n_last: int) -> list[int] | None:

@@ -7,11 +7,21 @@ from cellwright.cellmodel.config import ModelConfig
 from cellwright.cellmodel.modeling.decoder import CountDecoder
 from cellwright.cellmodel.modeling.encoder import CellEncoder, CellInput
 from cellwright.cellmodel.modeling.gene_vectors import GeneVectors
-from cellwright.cellmodel.modeling.readout import ReadOut
+from cellwright.cellmodel.modeling.readout import ReadOut, Shown
 
 
 class CellNetwork(nn.Module):
-    """Gene vectors, encoder, ReadOut, projector into the language model, and count decoder."""
+    """Gene vectors, encoder, ReadOut, projector into the language model, and count decoder.
+
+    Attributes:
+        spelling_LQH: How the soft tokens spell each known label: rows of the language model's
+            embedding table. Cell types are spelled by all tokens but the last, which is for drug
+            responses; zero before the language stage.
+        response_L: ``(L,)`` bool, labels that are drug responses.
+    """
+
+    spelling_LQH: Tensor
+    response_L: Tensor
 
     def __init__(self, config: ModelConfig, *, n_genes: int, n_labels: int) -> None:
         super().__init__()
@@ -20,9 +30,13 @@ class CellNetwork(nn.Module):
         self.genes = GeneVectors(config.genes, n_genes)
         self.encoder = CellEncoder(config.encoder, config.genes.width)
         self.readout = ReadOut(config.readout, width=width, n_genes=n_genes, n_labels=n_labels)
-        self.projector = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, config.language.hidden)
-        )
+        last = nn.Linear(2 * width, config.language.hidden)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.projector = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), last)
+        spelling = torch.zeros(n_labels, config.encoder.n_queries, config.language.hidden)
+        self.register_buffer("spelling_LQH", spelling)
+        self.register_buffer("response_L", torch.zeros(n_labels, dtype=torch.bool))
         self.decoder = CountDecoder(
             config.decoder,
             n_genes=n_genes,
@@ -35,16 +49,32 @@ class CellNetwork(nn.Module):
         return self.encoder(cells, self.genes)
 
     def soft_tokens(self, query_BQD: Tensor) -> Tensor:
-        """Input embeddings of the language model that stand for the cell, ``(B, Q, H)``."""
-        return self.projector(query_BQD)
+        """Input embeddings of the language model that stand for the cell, ``(B, Q, H)``.
+
+        They are the projected queries, on top of the spelling that the deep ReadOut expects: what
+        the classifier knows need not be learned again by passes of the language model.
+        """
+        readout = self.readout
+        everything = torch.arange(len(self.response_L))
+        labels = readout.label_vectors(everything)
+        scores = readout.deep(readout.cell_vector(query_BQD), labels)
+        share = sum(
+            scores.masked_fill(other, -torch.inf).softmax(dim=1).nan_to_num()
+            for other in (self.response_L, ~self.response_L)
+        )
+        return self.projector(query_BQD) + torch.einsum("bl,lqh->bqh", share, self.spelling_LQH)
 
     def scores(
-        self, cells: CellInput, known: Tensor, text: Tensor | None = None
+        self,
+        cells: CellInput,
+        known: Tensor,
+        text: Tensor | None = None,
+        shown: Shown | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Wide scores, deep scores (each ``(B, L)``) and cell vectors ``(B, width)``."""
         vector = self.readout.cell_vector(self.queries(cells))
-        deep = self.readout.deep(vector, self.readout.label_vectors(known, text))
-        return self.readout.wide(cells.expression, known, text), deep, vector
+        deep = self.readout.deep(vector, self.readout.label_vectors(known, text, shown))
+        return self.readout.wide(cells.expression, known, text, shown), deep, vector
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -7,7 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cellwright.cellmodel.config import EncoderConfig
-from cellwright.cellmodel.modeling.gene_vectors import INPUT_NORM, GeneVectors, unit_profile
+from cellwright.cellmodel.modeling.gene_vectors import INPUT_NORM, GeneVectors, unit_product
+
+HIDDEN = -1e4
+"""Attention score that is added to padding."""
 
 
 class CellInput(NamedTuple):
@@ -41,7 +44,7 @@ class ExpressionTokens(nn.Module):
 
     def forward(self, expression_BV: Tensor, vectors_VE: Tensor) -> Tensor:
         """Tokens ``(B, T, D)``."""
-        summed_BE = unit_profile(expression_BV) @ vectors_VE / INPUT_NORM
+        summed_BE = unit_product(expression_BV, vectors_VE) / INPUT_NORM
         hidden = self.dropout(
             functional.gelu(self.into(torch.cat([summed_BE, self.norm(summed_BE)], 1)))
         )
@@ -52,20 +55,22 @@ class ExpressionTokens(nn.Module):
 class GeneTokens(nn.Module):
     """Key and value of each gene, modulated by its level in the cell.
 
-    Keys and values depend on the gene alone until they are modulated, so at inference they are
-    computed once for the vocabulary and looked up.
+    All heads share them (multi-query attention, arXiv 1911.02150): what is fetched for each gene of
+    each cell is what this encoder spends most of its time on. Before they are modulated they
+    depend on the gene alone, so at inference they are computed once for the vocabulary.
     """
 
     def __init__(self, config: EncoderConfig, gene_width: int) -> None:
         super().__init__()
-        self.project = nn.Linear(gene_width, 2 * config.width)
-        self.level_key = nn.Linear(1, config.width, bias=False)
-        self.level_gate = nn.Linear(1, config.width)
-        self.level_value = nn.Linear(1, config.width, bias=False)
+        width = config.width // config.n_heads
+        self.project = nn.Linear(gene_width, 2 * width)
+        self.level_key = nn.Linear(1, width, bias=False)
+        self.level_gate = nn.Linear(1, width)
+        self.level_value = nn.Linear(1, width, bias=False)
         self._table: Tensor | None = None
 
     def forward(self, cells: CellInput, vectors: GeneVectors) -> tuple[Tensor, Tensor]:
-        """Keys and values, each ``(B, N, D)``."""
+        """Keys and values, each ``(B, N, D / heads)``."""
         if self.training:
             genes, where = torch.unique(cells.genes, return_inverse=True)
             pair = functional.embedding(where, self.project(vectors.rows(genes)))
@@ -91,7 +96,7 @@ class QueryLayer(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width = config.width
-        self.heads, self.rate = config.n_heads, config.dropout
+        self.heads = config.n_heads
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.self_in, self.self_out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.cross_query, self.cross_out = nn.Linear(width, width), nn.Linear(width, width)
@@ -103,21 +108,30 @@ class QueryLayer(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, query_BQD: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-        """New queries ``(B, Q, D)``; ``mask`` ``(B, 1, 1, tokens)`` is True at real tokens."""
-        normed = self.norms[0](query_BQD)
-        own_query, own_key, own_value = self.self_in(normed).chunk(3, dim=-1)
-        own = self._attend(own_query, own_key, own_value, None)
-        query_BQD = query_BQD + self.dropout(self.self_out(own))
-        cross = self._attend(self.cross_query(self.norms[1](query_BQD)), key, value, mask)
+    def forward(self, query_BQD: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        """New queries ``(B, Q, D)``.
+
+        Args:
+            query_BQD: Queries; the learned ones, before any cell has been read, are ``(1, Q, D)``.
+            key: ``(B, N, D / heads)``, shared by the heads.
+            value: ``(B, N, D / heads)``.
+            bias: ``(B, 1, N)``, 0 at real tokens and very negative at padding.
+        """
+        query, own_key, own_value = (
+            self._heads(part) for part in self.self_in(self.norms[0](query_BQD)).chunk(3, dim=-1)
+        )
+        mixed = functional.scaled_dot_product_attention(query, own_key, own_value)
+        query_BQD = query_BQD + self.dropout(self.self_out(mixed.transpose(1, 2).flatten(2)))
+        cross = self._cross(self.cross_query(self.norms[1](query_BQD)), key, value, bias)
         query_BQD = query_BQD + self.dropout(self.cross_out(cross))
         return query_BQD + self.dropout(self.feed(self.norms[2](query_BQD)))
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        out = functional.scaled_dot_product_attention(
-            self._heads(query), self._heads(key), self._heads(value), attn_mask=mask
-        )
-        return out.transpose(1, 2).flatten(2)
+    def _cross(self, query_BQD: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        size, (length, width) = len(key), query_BQD.shape[1:]
+        rows = query_BQD.reshape(len(query_BQD), length * self.heads, width // self.heads)
+        rows = rows.expand(size, -1, -1)
+        scores = torch.baddbmm(bias, rows, key.mT, alpha=(width // self.heads) ** -0.5)
+        return (scores.softmax(dim=-1) @ value).view(size, length, width)
 
     def _heads(self, tokens: Tensor) -> Tensor:
         size, length, width = tokens.shape
@@ -132,7 +146,7 @@ class CellEncoder(nn.Module):
         self.config = config
         width = config.width
         self.expression_tokens = ExpressionTokens(config, gene_width)
-        self.expression_pair = nn.Linear(width, 2 * width)
+        self.expression_pair = nn.Linear(width, 2 * (width // config.n_heads))
         self.gene_tokens = GeneTokens(config, gene_width) if config.n_gene_tokens else None
         if config.reader == "mlp":
             self.fold = nn.Linear(config.n_expression_tokens * width, config.n_queries * width)
@@ -148,13 +162,13 @@ class CellEncoder(nn.Module):
             folded = self.fold(tokens_BTD.flatten(1))
             return self.final_norm(folded.view(-1, self.config.n_queries, self.config.width))
         key, value = self.expression_pair(tokens_BTD).chunk(2, dim=-1)
-        real = torch.ones(tokens_BTD.shape[:2], dtype=torch.bool, device=tokens_BTD.device)
+        bias = key.new_zeros(len(key), 1, key.shape[1])
         if self.gene_tokens is not None:
             gene_key, gene_value = self.gene_tokens(cells, vectors)
             key, value = torch.cat([key, gene_key], 1), torch.cat([value, gene_value], 1)
-            real = torch.cat([real, cells.levels > 0], dim=1)
-        mask = real[:, None, None, :]
-        query_BQD = self.queries.expand(len(key), -1, -1)
+            padding = (cells.levels <= 0).unsqueeze(1) * HIDDEN
+            bias = torch.cat([bias, padding], dim=2)
+        query_BQD = self.queries.unsqueeze(0)
         for layer in self.layers:
-            query_BQD = layer(query_BQD, key, value, mask)
+            query_BQD = layer(query_BQD, key, value, bias)
         return self.final_norm(query_BQD)

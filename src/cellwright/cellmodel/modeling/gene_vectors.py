@@ -79,10 +79,10 @@ def discriminative_components(weights: np.ndarray, width: int) -> np.ndarray:
     return out.astype(np.float32)
 
 
-def unit_profile(expression_BV: Tensor) -> Tensor:
-    """Scale each cell's profile to ``INPUT_NORM``; empty cells stay empty.
+def unit_product(expression_BV: Tensor, weights_VE: Tensor) -> Tensor:
+    """Product with each cell's profile scaled to ``INPUT_NORM``; empty cells give zeros.
 
-    It makes profiles of gene panels and of whole transcriptomes alike in size.
+    The scale makes profiles of gene panels and of whole transcriptomes alike in size.
     """
     norm = torch.linalg.vector_norm(expression_BV, dim=1, keepdim=True)
-    return expression_BV * (INPUT_NORM / norm.clamp_min(1e-6))
+    return (expression_BV @ weights_VE) * (INPUT_NORM / norm.clamp_min(1e-6))

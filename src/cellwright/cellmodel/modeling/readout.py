@@ -1,14 +1,34 @@
 """ReadOut: a cell against any labels, through their text vectors, with a wide linear term."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cellwright.cellmodel.config import ReadOutConfig
-from cellwright.cellmodel.modeling.gene_vectors import unit_profile
+from cellwright.cellmodel.modeling.gene_vectors import INPUT_NORM, unit_product
 
+CELLS_PER_TEXT = 2.0
+"""Example cells that weigh as much as what is written of a label."""
 NEIGHBOUR_SHARPNESS = 20.0
 """How sharply a label that was never trained borrows the linear term of its nearest in text."""
+
+
+class Shown(NamedTuple):
+    """Example cells of labels that were never trained; all zero where a label has none.
+
+    Attributes:
+        trust: ``(M, 1)`` weight of the examples against the label's text, 0 to 1.
+        vectors: ``(M, width)`` unit mean of the cell vectors.
+        weights: ``(M, V)`` linear term of the examples.
+        bias: ``(M,)`` its intercepts.
+    """
+
+    trust: Tensor
+    vectors: Tensor
+    weights: Tensor
+    bias: Tensor
 
 
 class ReadOut(nn.Module):
@@ -25,7 +45,8 @@ class ReadOut(nn.Module):
         blend: Weights of the wide and the deep score.
         centroids_LD: Mean cell vector of each known label.
         range_floor: Least cosine to some centroid of a cell inside the model's range.
-        set_level: Probability mass at which a label set is closed.
+        set_floors: Least probability of a label in a label set, where candidates are named by
+            the user and where they are not.
     """
 
     label_text_LT: Tensor
@@ -34,7 +55,7 @@ class ReadOut(nn.Module):
     blend: Tensor
     centroids_LD: Tensor
     range_floor: Tensor
-    set_level: Tensor
+    set_floors: Tensor
 
     def __init__(self, config: ReadOutConfig, *, width: int, n_genes: int, n_labels: int) -> None:
         super().__init__()
@@ -44,7 +65,7 @@ class ReadOut(nn.Module):
         self.register_buffer("blend", torch.tensor([0.5, 0.5]))
         self.register_buffer("centroids_LD", torch.zeros(n_labels, config.width))
         self.register_buffer("range_floor", torch.tensor(-1.0))
-        self.register_buffer("set_level", torch.tensor(0.9))
+        self.register_buffer("set_floors", torch.zeros(2))
         self.cell = nn.Sequential(
             nn.Linear(width, config.width), nn.GELU(), nn.Linear(config.width, config.width)
         )
@@ -56,30 +77,80 @@ class ReadOut(nn.Module):
         """Unit cell vectors, ``(B, width)``: the embedding of a cell."""
         return functional.normalize(self.cell(query_BQD.mean(dim=1)), dim=-1)
 
-    def label_vectors(self, known: Tensor, text: Tensor | None = None) -> Tensor:
+    def label_vectors(
+        self, known: Tensor, text: Tensor | None = None, shown: Shown | None = None
+    ) -> Tensor:
         """Unit label vectors: known labels by position, then new ones by text.
 
         Args:
             known: Positions of known labels.
             text: ``(M, text_width)`` text vectors of labels never trained.
+            shown: Example cells of those.
         """
-        vectors = self.text(self.label_text_LT[known]) + self.residual[known]
-        if text is not None:
-            vectors = torch.cat([vectors, self.text(text)])
-        return functional.normalize(vectors, dim=-1)
+        vectors = functional.normalize(
+            self.text(self.label_text_LT[known]) + self.residual[known], dim=-1
+        )
+        if text is None:
+            return vectors
+        new = functional.normalize(self.text(text), dim=-1)
+        if shown is not None:
+            new = functional.normalize(
+                (1 - shown.trust) * new + shown.trust * shown.vectors, dim=-1
+            )
+        return torch.cat([vectors, new])
 
     def deep(self, cell_BD: Tensor, label_LD: Tensor) -> Tensor:
         """Deep scores ``(B, L)``."""
         return self.log_scale.exp().clamp(max=60.0) * (cell_BD @ label_LD.T)
 
-    def wide(self, expression_BV: Tensor, known: Tensor, text: Tensor | None = None) -> Tensor:
+    def wide(
+        self,
+        expression_BV: Tensor,
+        known: Tensor,
+        text: Tensor | None = None,
+        shown: Shown | None = None,
+    ) -> Tensor:
         """Wide scores ``(B, L)``; a new label borrows those of its neighbours in text."""
         weights, bias = self.wide_LV[known], self.wide_bias_L[known]
         if text is not None:
             near = torch.softmax(NEIGHBOUR_SHARPNESS * text @ self.label_text_LT.T, dim=1)
-            weights = torch.cat([weights, near @ self.wide_LV])
-            bias = torch.cat([bias, near @ self.wide_bias_L])
-        return unit_profile(expression_BV) @ weights.T + bias
+            new, new_bias = near @ self.wide_LV, near @ self.wide_bias_L
+            if shown is not None:
+                new = torch.lerp(new, shown.weights, shown.trust)
+                new_bias = torch.lerp(new_bias, shown.bias, shown.trust[:, 0])
+            weights, bias = torch.cat([weights, new]), torch.cat([bias, new_bias])
+        return unit_product(expression_BV, weights.T) + bias
+
+    def example(self, cell_BD: Tensor, expression_BV: Tensor, usual_V: Tensor) -> Shown:
+        """What cells of a new label show of it: their mean vector, and how they differ from usual.
+
+        The linear term points from the usual profile to theirs, is as long as those of known labels
+        are on average, and is zero half way.
+
+        Args:
+            cell_BD: Cell vectors of the examples.
+            expression_BV: Their expression, log1p counts per 10,000.
+            usual_V: An average cell.
+        """
+        mean, usual = expression_BV.mean(dim=0), usual_V * (expression_BV > 0).any(dim=0)
+        own, other = (functional.normalize(one, dim=0) * INPUT_NORM for one in (mean, usual))
+        length = torch.linalg.vector_norm(self.wide_LV, dim=1).mean()
+        weights = functional.normalize(own - other, dim=0) * length
+        bias = -(weights @ (own + other)) / 2
+        trust = len(cell_BD) / (len(cell_BD) + CELLS_PER_TEXT)
+        return Shown(
+            torch.full((1, 1), trust),
+            functional.normalize(cell_BD.mean(dim=0, keepdim=True), dim=-1),
+            weights[None],
+            bias[None],
+        )
+
+    def nothing_shown(self) -> Shown:
+        """For a label without examples."""
+        width, n_genes = self.centroids_LD.shape[1], self.wide_LV.shape[1]
+        return Shown(
+            torch.zeros(1, 1), torch.zeros(1, width), torch.zeros(1, n_genes), torch.zeros(1)
+        )
 
     def combine(self, wide_BL: Tensor, deep_BL: Tensor) -> Tensor:
         """Calibrated scores: their softmax is the probability of each candidate."""

@@ -1,5 +1,6 @@
 """Held-out cells set the blend of scores, the size of label sets, and the edge of the known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,14 @@ from cellwright.cellmodel.modeling.cell_input import cell_input
 from cellwright.cellmodel.modeling.cell_network import CellNetwork
 from cellwright.cellmodel.training.data import CellSet, Corpus, hide_genes
 
-WIDE_WEIGHTS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.3)
-DEEP_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Shares of the wide score in the blend that are tried."""
+SCALES = tuple(float(scale) for scale in np.geomspace(0.15, 4.0, 24))
+"""Inverse temperatures that are tried."""
 COVERAGE = 0.9
 OUTSIDE_RATE = 0.02
 """Share of held-out cells of known types that may be called unknown."""
-_CELLS = 200
+_CELLS = 400
 _BATCH = 256
 
 
@@ -45,53 +48,82 @@ def score_cells(network: CellNetwork, expression: sparse.csr_matrix, labels: np.
     return Scored(wide, deep, vectors, labels)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """Held-out cells that choose among some candidates.
+
+    Attributes:
+        scored: The cells.
+        candidates: Positions of the labels to choose from.
+        named: Whether they are the file's own labels, as when a user names them.
+        natural: Whether the cells are as measured, no genes hidden.
+    """
+
+    scored: Scored
+    candidates: np.ndarray
+    named: bool
+    natural: bool
+
+
 def calibrate(network: CellNetwork, corpus: Corpus, *, seed: int) -> dict[str, Any]:
-    """Fit blend, label-set level and range floor on validation cells; returns what was found."""
+    """Fit what turns scores into probabilities on validation cells; returns what was found.
+
+    The share of the wide score is the one of least mean log loss over files, also with genes
+    hidden; the temperature (arXiv 1706.04599) that of cells as measured. A label is in a cell's
+    set if its probability is at least that of the true label of nine in ten validation cells
+    (split conformal prediction with the least ambiguous sets, arXiv 1609.00451).
+    """
     network.eval()
     rng = np.random.default_rng(seed)
     readout = network.readout
     readout.centroids_LD.copy_(torch.from_numpy(_centroids(network, corpus, rng)))
-    trials: list[tuple[Scored, np.ndarray]] = []
-    closeness = []
-    for cells in corpus.sets:
-        for scored in _held_out(network, corpus, cells, rng):
-            near = (scored.vectors @ readout.centroids_LD.numpy().T).max(axis=1)
-            closeness.append(near)
-            default = corpus.labels.default_candidates(cells.card.species, cells.card.tissue)
-            trials += [(scored, cells.own), (scored, np.array(default))]
-    blend = min(
-        ((a, b) for a in WIDE_WEIGHTS for b in DEEP_WEIGHTS),
-        key=lambda pair: float(np.mean([_loss(*trial, *pair) for trial in trials])),
-    )
+    trials = [trial for cells in corpus.sets for trial in _trials(network, corpus, cells, rng)]
+    share = min(SHARES, key=lambda one: min(_mean_loss(trials, one, scale) for scale in SCALES))
+    natural = [trial for trial in trials if trial.natural]
+    scale = min(SCALES, key=lambda one: _mean_loss(natural, share, one))
+    blend = (share * scale, (1 - share) * scale)
     readout.blend.copy_(torch.tensor(blend))
-    before = np.concatenate([_mass_before(*trial, *blend) for trial in trials])
-    level = float(np.quantile(before, COVERAGE))
-    floor = float(np.quantile(np.concatenate(closeness), OUTSIDE_RATE))
-    readout.set_level.copy_(torch.tensor(level))
+    floors = [
+        _set_floor([trial for trial in natural if trial.named == named], blend)
+        for named in (True, False)
+    ]
+    readout.set_floors.copy_(torch.tensor(floors))
+    near = np.concatenate([_closeness(network, trial.scored) for trial in trials if trial.named])
+    floor = float(np.quantile(near, OUTSIDE_RATE))
     readout.range_floor.copy_(torch.tensor(floor))
     return {
         "blend_wide": blend[0],
         "blend_deep": blend[1],
-        "set_level": level,
+        "set_floors": floors,
         "range_floor": floor,
+        "cells": sum(len(trial.scored.labels) for trial in natural if trial.named),
     }
 
 
-def _held_out(
+def _trials(
     network: CellNetwork, corpus: Corpus, cells: CellSet, rng: np.random.Generator
-) -> list[Scored]:
+) -> list[Trial]:
     """Validation cells as they are, and as another file's gene panel would show them."""
     rows = cells.parts["valid"]
     rows = rng.choice(rows, size=min(_CELLS, len(rows)), replace=False)
     expression, labels = cells.block.expression[rows], cells.labels[rows]
     other = corpus.sets[int(rng.integers(len(corpus.sets)))].block.measured
-    shared = (other & cells.block.measured).sum()
-    out = [score_cells(network, expression, labels)]
-    if shared > 200:
+    views = [(expression, True)]
+    if (other & cells.block.measured).sum() > 200:
         panels = np.broadcast_to(other, expression.shape)
-        hidden = hide_genes(expression, panels, rng, drop=0.0)
-        out.append(score_cells(network, hidden, labels))
-    return out
+        views.append((hide_genes(expression, panels, rng, drop=0.0), False))
+    found = []
+    for view, natural in views:
+        scored = score_cells(network, view, labels)
+        found.append(Trial(scored, cells.own, named=True, natural=natural))
+        if cells.card.task == "cell type":
+            default = corpus.labels.default_candidates(cells.card.species, cells.card.tissue)
+            found.append(Trial(scored, np.array(default), named=False, natural=natural))
+    return found
+
+
+def _closeness(network: CellNetwork, scored: Scored) -> np.ndarray:
+    return (scored.vectors @ network.readout.centroids_LD.numpy().T).max(axis=1)
 
 
 def _centroids(network: CellNetwork, corpus: Corpus, rng: np.random.Generator) -> np.ndarray:
@@ -110,18 +142,28 @@ def blended(scored: Scored, candidates: np.ndarray, wide: float, deep: float) ->
     return softmax_rows(wide * scored.wide[:, candidates] + deep * scored.deep[:, candidates])
 
 
-def _places(scored: Scored, candidates: np.ndarray) -> np.ndarray:
-    place = {label: at for at, label in enumerate(candidates)}
-    return np.array([place[label] for label in scored.labels])
+def true_shares(trial: Trial, wide: float, deep: float) -> np.ndarray:
+    """Probability of the true label of each cell, ``(B,)``."""
+    shares = blended(trial.scored, trial.candidates, wide, deep)
+    place = {label: at for at, label in enumerate(trial.candidates)}
+    columns = [place[label] for label in trial.scored.labels]
+    return np.asarray(shares[np.arange(len(shares)), columns])
 
 
-def _loss(scored: Scored, candidates: np.ndarray, wide: float, deep: float) -> float:
-    shares = blended(scored, candidates, wide, deep)
-    true = shares[np.arange(len(shares)), _places(scored, candidates)]
-    return float(-np.log(np.maximum(true, 1e-5)).mean())
+def _mean_loss(trials: Sequence[Trial], share: float, scale: float) -> float:
+    """Mean log loss, each file alike."""
+    losses = [
+        -np.log(np.maximum(true_shares(trial, share * scale, (1 - share) * scale), 1e-5)).mean()
+        for trial in trials
+        if len(trial.scored.labels)
+    ]
+    return float(np.mean(losses))
 
 
-def _mass_before(scored: Scored, candidates: np.ndarray, wide: float, deep: float) -> np.ndarray:
-    shares = blended(scored, candidates, wide, deep)
-    true = shares[np.arange(len(shares)), _places(scored, candidates)]
-    return np.where(shares > true[:, None], shares, 0).sum(axis=1)
+def _set_floor(trials: Sequence[Trial], blend: tuple[float, float]) -> float:
+    """Least probability of a label in a set; 0 where there is nothing to learn it from."""
+    if not trials:
+        return 0.0
+    true = np.concatenate([true_shares(trial, *blend) for trial in trials])
+    n = len(true)
+    return float(np.quantile(true, max(0.0, 1 - np.ceil((n + 1) * COVERAGE) / n), method="lower"))

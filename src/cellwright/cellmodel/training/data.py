@@ -11,16 +11,23 @@ from scipy import sparse
 
 from cellwright.cellmodel.data.block import CELL_TOTAL, CellBlock, State, count_matrix, make_block
 from cellwright.cellmodel.data.registry import DatasetCard, LabelRow
-from cellwright.cellmodel.data.splits import Part, donor_split, random_split
+from cellwright.cellmodel.data.splits import Part, donor_split, near_duplicates, random_split
 from cellwright.cellmodel.labels import LabelRecord, LabelSpace
 from cellwright.cellmodel.vocabulary import GeneVocabulary
+from cellwright.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 KeysOf = Callable[[Sequence[str], str], Sequence[str | None]]
+IsA = Callable[[str, str], bool]
+"""Whether an ontology term is below another."""
 LabelTable = Mapping[str, Mapping[str, LabelRow]]
 VARIABLE_GENES = 2000
 FEWEST_GENES_LEFT = 15
+FEWEST_GENES_SHARED = 200
+"""Genes that a file must share with another to be seen through the other's panel."""
+SMALL_PANEL = 600
+"""A file of fewer genes has each of them hidden a quarter as often: it has none to spare."""
 FEWEST_CELLS = 5
 LEAST_SHARE = 0.02
 """A gene counts as seen in a file if this share of its training cells, and 5 cells, express it."""
@@ -36,6 +43,7 @@ class CellSet:
         labels: ``(B,)`` position of each cell's type in the corpus's label space.
         parts: Cells of each part of the split.
         counts: ``(B, V)`` raw counts; None where X does not hold counts.
+        duplicates: Training cells dropped because they are held out too.
     """
 
     card: DatasetCard
@@ -43,6 +51,11 @@ class CellSet:
     labels: np.ndarray
     parts: Mapping[Part, np.ndarray]
     counts: sparse.csr_matrix | None
+    duplicates: int = 0
+
+    def cells_of(self, parts: Sequence[Part]) -> np.ndarray:
+        """Cells of some parts."""
+        return np.concatenate([self.parts[part] for part in parts])
 
     @property
     def own(self) -> np.ndarray:
@@ -58,11 +71,16 @@ class Corpus:
     labels: LabelSpace
     sets: tuple[CellSet, ...]
 
+    @property
+    def _levelled(self) -> list[CellSet]:
+        """Files whose X has expression levels; z-scores have none."""
+        return [cells for cells in self.sets if cells.card.state != "scaled"]
+
     def usual_levels(self) -> np.ndarray:
         """Mean log1p level of each gene in the training cells that express it, ``(V,)``."""
         total = np.zeros(len(self.vocabulary))
         seen = np.zeros(len(self.vocabulary))
-        for cells in self.sets:
+        for cells in self._levelled:
             train = cells.block.expression[cells.parts["train"]]
             total += np.asarray(train.sum(axis=0)).ravel()
             seen += np.diff(train.tocsc().indptr)
@@ -73,7 +91,7 @@ class Corpus:
         """Mean log1p profile, each file counting alike where it measured a gene, ``(V,)``."""
         total = np.zeros(len(self.vocabulary))
         files = np.zeros(len(self.vocabulary))
-        for cells in self.sets:
+        for cells in self._levelled:
             train = cells.block.expression[cells.parts["train"]]
             total += np.asarray(train.mean(axis=0)).ravel()
             files += cells.block.measured
@@ -91,27 +109,40 @@ class _RawSet:
 
 
 def build_corpus(
-    folder: Path, cards: Sequence[DatasetCard], table: LabelTable, keys_of: KeysOf, *, seed: int
+    folder: Path,
+    cards: Sequence[DatasetCard],
+    table: LabelTable,
+    keys_of: KeysOf,
+    *,
+    is_a: IsA,
+    seed: int,
 ) -> Corpus:
     """Read files and put them under one vocabulary and one label space.
 
     Args:
         folder: Folder of ``NAME.h5ad`` files.
-        cards: The files to read; one that is not in the folder is left out with a warning.
+        cards: The files to read; one that is not there is left out with a warning.
         table: What their labels mean; cells with another label are left out.
         keys_of: Vocabulary keys of gene names of a species.
+        is_a: Which labels include which, by their ontology ids.
         seed: Seed of the splits.
+
+    Raises:
+        InputError: None of the files is there.
     """
     raw = []
     for card in cards:
-        path = folder / f"{card.name}.h5ad"
+        path = card.file(folder)
         if path.is_file():
             raw.append(_read(path, card, table[card.name], keys_of, seed=seed))
         else:
-            logger.warning("%s is not in %s: left out", path.name, folder)
+            logger.warning("%s is not in %s: left out", path.name, path.parent)
+    if not raw:
+        msg = f"None of the {len(cards)} data files is in {folder}; name the folder with --data."
+        raise InputError(msg)
     variable = {key for one in raw for key in _variable_keys(one)}
     vocabulary = GeneVocabulary.of([_expressed_keys(one) for one in raw], variable)
-    labels = _label_space(raw)
+    labels = _label_space(raw, is_a)
     return Corpus(
         vocabulary=vocabulary,
         labels=labels,
@@ -119,37 +150,52 @@ def build_corpus(
     )
 
 
+NO_LABEL = LabelRow(name="", ontology_id="")
+
+
 def read_cells(
-    path: Path, card: DatasetCard, rows: Mapping[str, LabelRow], keys_of: KeysOf
+    path: Path, card: DatasetCard, rows: Mapping[str, LabelRow] | None, keys_of: KeysOf
 ) -> tuple[sparse.csr_matrix, Sequence[str | None], list[LabelRow], list[str], Any]:
-    """Labelled cells of a file: matrix, gene keys, label rows, labels as written, obs."""
+    """Cells of a file: matrix, gene keys, label rows, labels as written, obs.
+
+    Only cells with a label that ``rows`` has; without ``rows`` every cell, without labels.
+    """
     import anndata
 
     adata = anndata.read_h5ad(path)
-    written = adata.obs[card.label_column].astype(str)
-    kept = written.isin(set(rows)).to_numpy()
-    adata = adata[kept]
-    labels = [str(label) for label in written[kept]]
+    labels = [""] * adata.n_obs
+    found = [NO_LABEL] * adata.n_obs
+    if rows is not None:
+        written = adata.obs[card.label_column].astype(str)
+        kept = written.isin(set(rows)).to_numpy()
+        adata = adata[kept]
+        labels = [str(label) for label in written[kept]]
+        found = [rows[label] for label in labels]
     keys = keys_of([str(name) for name in adata.var_names], card.species)
-    return sparse.csr_matrix(adata.X), keys, [rows[label] for label in labels], labels, adata.obs
+    return sparse.csr_matrix(adata.X), keys, found, labels, adata.obs
 
 
 def _read(
     path: Path, card: DatasetCard, table: Mapping[str, LabelRow], keys_of: KeysOf, *, seed: int
 ) -> _RawSet:
     matrix, keys, rows, aliases, obs = read_cells(path, card, table, keys_of)
-    if card.held_out_donors:
-        donors = obs[card.donor_column].astype(str).to_numpy()
-        parts = donor_split(donors, card.held_out_donors, seed=seed)
-    else:
-        parts = random_split(matrix.shape[0], seed=seed)
-    return _RawSet(card, matrix, keys, rows, aliases, parts)
+    return _RawSet(card, matrix, keys, rows, aliases, split_cells(card, obs, seed=seed))
+
+
+def split_cells(card: DatasetCard, obs: Any, *, seed: int) -> dict[Part, np.ndarray]:
+    """Cells of each part, by whole donors or at random as the card says."""
+    if card.split == "donor":
+        return donor_split(obs[card.donor_column].astype(str).to_numpy(), seed=seed)
+    return random_split(len(obs), seed=seed)
 
 
 def block_state(card: DatasetCard) -> dict[str, Any]:
     """``make_block``'s arguments for the state of a file's X."""
-    state: State = "counts" if card.state == "counts" else "log1p"
-    return {"state": state, "log_base": {"log2": "2", "ln": "e"}.get(card.state, "auto")}
+    states: Mapping[str, State] = {"counts": "counts", "scaled": "scaled"}
+    return {
+        "state": states.get(card.state, "log1p"),
+        "log_base": {"log2": "2", "ln": "e"}.get(card.state, "auto"),
+    }
 
 
 def _expressed_keys(raw: _RawSet) -> set[str]:
@@ -168,14 +214,14 @@ def _variable_keys(raw: _RawSet) -> list[str]:
     return [own.keys[at] for at in order if variance[at] > 0]
 
 
-def _label_space(raw: Sequence[_RawSet]) -> LabelSpace:
+def _label_space(raw: Sequence[_RawSet], is_a: IsA) -> LabelSpace:
     found: dict[str, dict[str, Any]] = {}
     for one in raw:
         train = set(one.parts["train"].tolist())
         for at, (row, alias) in enumerate(zip(one.rows, one.aliases, strict=True)):
             entry = found.setdefault(
                 row.name,
-                {"id": row.ontology_id, "broader": row.broader, "n": 0}
+                {"id": row.ontology_id, "task": one.card.task, "n": 0}
                 | {key: {} for key in ("species", "tissues", "aliases", "datasets")},
             )
             entry["n"] += at in train
@@ -186,13 +232,22 @@ def _label_space(raw: Sequence[_RawSet]) -> LabelSpace:
                 ("datasets", one.card.name),
             ):
                 entry[key][value] = None
+    ids = {name: entry["id"] for name, entry in found.items() if entry["id"]}
+
+    def broader(name: str) -> tuple[str, ...]:
+        own = ids.get(name)
+        if own is None:
+            return ()
+        return tuple(sorted(n for n, other in ids.items() if other != own and is_a(own, other)))
+
     return LabelSpace(
         tuple(
             LabelRecord(
                 name=name,
                 ontology_id=entry["id"],
-                broader=entry["broader"],
+                broader=broader(name),
                 n_cells=entry["n"],
+                task=entry["task"],
                 **{key: tuple(entry[key]) for key in ("species", "tissues", "aliases", "datasets")},
             )
             for name, entry in sorted(found.items(), key=lambda item: item[0].casefold())
@@ -205,17 +260,57 @@ def _align(raw: _RawSet, vocabulary: GeneVocabulary, labels: LabelSpace) -> Cell
     counts = None
     if raw.card.has_counts:
         counts = count_matrix(raw.matrix, raw.keys, vocabulary)
+    block = make_block(raw.matrix, raw.keys, vocabulary, **block_state(raw.card))
+    twins = near_duplicates(block.expression, raw.parts)
+    if len(twins):
+        logger.info("%s: %d training cells are also held out: dropped", raw.card.name, len(twins))
     return CellSet(
         card=raw.card,
-        block=make_block(raw.matrix, raw.keys, vocabulary, **block_state(raw.card)),
+        block=block,
         labels=np.array([position[row.name] for row in raw.rows]),
-        parts=raw.parts,
+        parts={**raw.parts, "train": np.setdiff1d(raw.parts["train"], twins)},
         counts=counts,
+        duplicates=len(twins),
     )
 
 
+class Panels:
+    """Gene panels of the files of a corpus, through which cells of other files can be seen.
+
+    Args:
+        sets: The files.
+    """
+
+    def __init__(self, sets: Sequence[CellSet]) -> None:
+        self.measured = np.stack([cells.block.measured for cells in sets])
+        own = self.measured.astype(np.float32)
+        shared = own @ own.T
+        scaled = np.array([cells.card.state == "scaled" for cells in sets])
+        usable = (shared >= FEWEST_GENES_SHARED) & ~scaled[:, None] & ~scaled[None]
+        self._partners = [np.flatnonzero(row) for row in usable]
+        small = self.measured.sum(axis=1) < SMALL_PANEL
+        self._spare = np.where(small | scaled, 0.25, 1.0)
+
+    def draw(self, sets: np.ndarray, rng: np.random.Generator, *, rate: float) -> np.ndarray:
+        """Genes that each cell may keep, ``(B, V)`` bool: a share ``rate`` see another's panel."""
+        kept = np.ones((len(sets), self.measured.shape[1]), dtype=bool)
+        for at in np.flatnonzero(rng.random(len(sets)) < rate):
+            partners = self._partners[sets[at]]
+            if len(partners):
+                kept[at] = self.measured[rng.choice(partners)]
+        return kept
+
+    def drop(self, sets: np.ndarray, most: float) -> np.ndarray:
+        """Largest share of genes to hide at random in each cell, ``(B,)``."""
+        return most * self._spare[sets]
+
+
 def hide_genes(
-    expression: sparse.csr_matrix, panels: np.ndarray, rng: np.random.Generator, *, drop: float
+    expression: sparse.csr_matrix,
+    panels: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    drop: float | np.ndarray,
 ) -> sparse.csr_matrix:
     """Cells as another platform might have seen them: some genes hidden, then normalised anew.
 
@@ -223,10 +318,11 @@ def hide_genes(
         expression: ``(B, V)`` csr, log1p counts per 10,000.
         panels: ``(B, V)`` bool, genes that the cell may keep.
         rng: Source of the draws.
-        drop: Largest share of genes hidden at random; the share of each cell is uniform below it.
+        drop: Largest share of genes hidden at random, one for all cells or ``(B,)``; the share of
+            each cell is uniform below it.
     """
     rows = np.repeat(np.arange(expression.shape[0]), np.diff(expression.indptr))
-    rate = rng.uniform(0, drop, size=expression.shape[0])
+    rate = rng.uniform(0, 1, size=expression.shape[0]) * drop
     keep = panels[rows, expression.indices] & (rng.random(len(rows)) >= rate[rows])
     left = np.bincount(rows[keep], minlength=expression.shape[0])
     keep |= (left < FEWEST_GENES_LEFT)[rows]
@@ -259,20 +355,20 @@ class Draw:
 
 
 class CellSampler:
-    """Draws training cells: files and types in proportion to the root of their size.
+    """Draws cells: files and types in proportion to the root of their size.
 
     Half of the cells choose among their own file's types, the others among all types but those
     that the Cell Ontology relates to the true one.
     """
 
     def __init__(
-        self, corpus: Corpus, *, panel_rate: float, drop: float, part: Part = "train"
+        self, corpus: Corpus, *, panel_rate: float, drop: float, parts: Sequence[Part] = ("train",)
     ) -> None:
-        parts = [(at, cells, cells.parts[part]) for at, cells in enumerate(corpus.sets)]
-        self.expression = sparse.vstack([c.block.expression[p] for _, c, p in parts]).tocsr()
-        self.labels = np.concatenate([c.labels[p] for _, c, p in parts])
-        self.sets = np.concatenate([np.full(len(p), at) for at, _, p in parts])
-        self.measured = np.stack([cells.block.measured for cells in corpus.sets])
+        chosen = [(at, cells, cells.cells_of(parts)) for at, cells in enumerate(corpus.sets)]
+        self.expression = sparse.vstack([c.block.expression[p] for _, c, p in chosen]).tocsr()
+        self.labels = np.concatenate([c.labels[p] for _, c, p in chosen])
+        self.sets = np.concatenate([np.full(len(p), at) for at, _, p in chosen])
+        self.panels = Panels(corpus.sets)
         self.panel_rate, self.drop = panel_rate, drop
         size = len(corpus.labels)
         self._own = np.zeros((len(corpus.sets), size), dtype=bool)
@@ -299,9 +395,8 @@ class CellSampler:
         last = len(self._cumulative) - 1
         rows = np.minimum(np.searchsorted(self._cumulative, rng.random(size)), last)
         labels, sets = self.labels[rows], self.sets[rows]
-        panels = np.ones((size, self.measured.shape[1]), dtype=bool)
-        for at in np.flatnonzero(rng.random(size) < self.panel_rate):
-            panels[at] = self.measured[rng.integers(len(self.measured))]
-        expression = hide_genes(self.expression[rows], panels, rng, drop=self.drop)
+        panels = self.panels.draw(sets, rng, rate=self.panel_rate)
+        drop = self.panels.drop(sets, self.drop)
+        expression = hide_genes(self.expression[rows], panels, rng, drop=drop)
         allowed = self.allowed(labels, sets, own=rng.random(size) < 0.5)
         return Draw(expression, labels, sets, allowed)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cellwright.cellmodel.instructions.extraction import extract_label, named_labels
+from cellwright.cellmodel.instructions.extraction import extract_label
 from cellwright.cellmodel.instructions.templates import Mode
 from cellwright.cellmodel.modeling.cell_language import CellLanguage
 from cellwright.cellmodel.modeling.cell_network import CellNetwork
@@ -29,11 +29,11 @@ def evaluate_readout(network: CellNetwork, corpus: Corpus) -> list[dict[str, Any
         truth = np.searchsorted(cells.own, scored.labels)
         near = (scored.vectors @ network.readout.centroids_LD.numpy().T).max(axis=1)
         true = shares[np.arange(len(truth)), truth]
-        before = np.where(shares > true[:, None], shares, 0).sum(axis=1)
-        covered = (before < float(network.readout.set_level)) | (shares.argmax(1) == truth)
+        floor = float(network.readout.set_floors[0])
         row = {
             "dataset": cells.card.name,
-            "split": "donor" if cells.card.held_out_donors else "random",
+            "task": cells.card.task,
+            "split": cells.card.split,
             "n_train": len(cells.parts["train"]),
             "n_test": len(test),
             "classes": len(cells.own),
@@ -42,7 +42,8 @@ def evaluate_readout(network: CellNetwork, corpus: Corpus) -> list[dict[str, Any
             "macro_f1_wide": macro_f1(truth, blended(scored, cells.own, 1, 0).argmax(1)),
             "macro_f1_deep": macro_f1(truth, blended(scored, cells.own, 0, 1).argmax(1)),
             "calibration_error": calibration_error(shares, truth),
-            "set_coverage": float(covered.mean()),
+            "set_coverage": float((true >= floor).mean()),
+            "set_size": float((shares >= floor).sum(axis=1).mean()),
             "in_range": float((near >= float(network.readout.range_floor)).mean()),
         }
         rows.append({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
@@ -71,10 +72,10 @@ def evaluate_language(
 ) -> dict[str, Any]:
     """Accuracy of spoken answers on test cells under wordings of the test split.
 
-    Instruct mode is decoded among labels, as ``CellModel.answer`` does.
+    Instruct mode is decoded among labels, as ``CellModel.answer`` does. The ReadOut answers the
+    same questions on the same cells.
     """
-    names = corpus.labels.names
-    sampler = CellSampler(corpus, panel_rate=0.0, drop=0.0, part="test")
+    sampler = CellSampler(corpus, panel_rate=0.0, drop=0.0, parts=("test",))
     writer = PromptWriter(corpus, "test")
     rng = np.random.default_rng(seed)
     found: dict[str, Any] = {"n": n}
@@ -84,7 +85,7 @@ def evaluate_language(
         ("chat", False),
     )
     for mode, options in settings:
-        right = named = 0
+        right = named = read = 0
         for start in range(0, n, 8):
             draw = sampler.draw(rng, min(8, n - start))
             examples = [
@@ -93,22 +94,23 @@ def evaluate_language(
             ]
             with torch.inference_mode():
                 soft = network.soft_tokens(frozen_queries(network, draw.expression))
-            spoken = [
-                language.speak(
-                    [example.prompt],
-                    soft[at : at + 1],
-                    among=named_labels(example.prompt, names) if mode == "instruct" else (),
+            for at, (example, label) in enumerate(zip(examples, draw.labels, strict=True)):
+                among = example.among or writer.types
+                answer = language.speak(
+                    [example.prompt], soft[at : at + 1], among=among if mode == "instruct" else ()
                 )[0]
-                for at, example in enumerate(examples)
-            ]
-            guesses = [extract_label(answer.text, names) for answer in spoken]
-            truth = [names[label] for label in draw.labels]
-            right += sum(g == t for g, t in zip(guesses, truth, strict=True))
-            named += sum(g is not None for g in guesses)
+                said = extract_label(answer.text, among)
+                right += said == writer.spoken[label]
+                named += said is not None
+                cell = score_cells(network, draw.expression[at : at + 1], draw.labels[at : at + 1])
+                places = [i for i, name in enumerate(writer.spoken) if name in among]
+                shares = blended(cell, np.array(places), *network.readout.blend.tolist())
+                read += writer.spoken[places[int(shares.argmax())]] == writer.spoken[label]
         name = f"{mode}{'_options' if options else ''}"
         found[f"{name}_accuracy"] = round(right / n, 4)
         found[f"{name}_answered"] = round(named / n, 4)
-        logger.info("language, %s: accuracy %.3f", name, right / n)
+        found[f"{name}_readout_accuracy"] = round(read / n, 4)
+        logger.info("language, %s: accuracy %.3f, ReadOut %.3f", name, right / n, read / n)
     return found
 
 

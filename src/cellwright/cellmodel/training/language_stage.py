@@ -1,7 +1,7 @@
 """Stage 2: cells become words that the language model reads; the encoder stays as it is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,29 +9,39 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cellwright.cellmodel.config import StageConfig, TrainConfig
+from cellwright.cellmodel.config import TrainConfig
 from cellwright.cellmodel.data.splits import Part
 from cellwright.cellmodel.inference import MODE_ENDING
-from cellwright.cellmodel.instructions.grammar import write_template
+from cellwright.cellmodel.instructions.pool import LANGUAGE_SHARES, TemplateBook
 from cellwright.cellmodel.instructions.templates import (
-    METADATA,
     Example,
+    Language,
     Mode,
+    Template,
     choices_text,
     fill,
+    metadata_values,
+    response_word,
 )
 from cellwright.cellmodel.modeling.cell_input import cell_input
 from cellwright.cellmodel.modeling.cell_language import CellLanguage, left_pad
 from cellwright.cellmodel.modeling.cell_network import CellNetwork
 from cellwright.cellmodel.training.data import CellSampler, Corpus
-from cellwright.cellmodel.training.losses import alignment_loss, token_loss
+from cellwright.cellmodel.training.losses import token_loss
 from cellwright.cellmodel.training.trainer import Trainer
 
-ALIGNMENT = StageConfig(steps=1500, batch_size=64, learning_rate=2e-3, save_every=1500)
 POOL = 6000
 """Training cells whose queries are computed once: the encoder is frozen from here on."""
 MOST_OPTIONS = 6
+"""Options of the cell's own file, unless all are listed."""
+ALL_OPTIONS_SHARE = 0.1
+DECOY_SHARE = 0.35
+"""How often labels of other files stand among the options."""
+MOST_DECOYS = 3
 GENERATION_SHARE = 0.2
+OPTIONS_SHARE = 0.65
+CHAT_SHARE = 0.35
+"""Prompts answered in a sentence: most of its words say nothing of the cell."""
 IGNORED = -100
 
 
@@ -41,51 +51,137 @@ class PromptWriter:
     Args:
         corpus: Files and labels.
         part: Split of the wordings.
+        shares: Share of each language.
+        seed: Seed of the grammar's templates.
+        templates: JSON lines of templates to use in place of the grammar's.
+        kept: Share of the templates to draw from.
     """
 
-    def __init__(self, corpus: Corpus, part: Part) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        part: Part,
+        *,
+        shares: Mapping[Language, float] = LANGUAGE_SHARES,
+        seed: int = 0,
+        templates: Path | None = None,
+        kept: float = 1.0,
+    ) -> None:
         self.corpus, self.part = corpus, part
         self.names = corpus.labels.names
+        self.book = TemplateBook(part, shares=shares, seed=seed, file=templates, kept=kept)
+        self._responses = {
+            int(label)
+            for cells in corpus.sets
+            if cells.card.task == "drug response"
+            for label in cells.own
+        }
+        self._types = [
+            np.setdiff1d(cells.own, sorted(self._responses)) for cells in corpus.sets
+        ]  # of cells, by file
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """How each label is answered: a type by its name, a drug response by its word."""
+        return tuple(
+            response_word(name) if at in self._responses else name
+            for at, name in enumerate(self.names)
+        )
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Names of all cell types: what a question without options is answered among."""
+        return tuple(n for at, n in enumerate(self.names) if at not in self._responses)
+
+    def draw_language(self, rng: np.random.Generator) -> Language:
+        """A language, by the shares."""
+        return self.book.draw_language(rng)
 
     def annotate(
-        self, label: int, file: int, rng: np.random.Generator, *, mode: Mode, options: bool
+        self,
+        label: int,
+        file: int,
+        rng: np.random.Generator,
+        *,
+        mode: Mode,
+        options: bool,
+        language: Language | None = None,
+        template: Template | None = None,
     ) -> Example:
-        """A question on a cell of a type from a file, with part of its metadata."""
-        template = write_template(
-            "CTA", rng, mode=mode, metadata=_some(METADATA, rng), options=options, part=self.part
-        )
-        values = {**self._metadata(file), "output": self.names[label]}
-        if options:
-            values["choices"] = choices_text(self._options(label, file, rng), rng)
-        example = fill(template, values)
-        return Example(
-            prompt=example.prompt + MODE_ENDING[mode], answer=example.answer, signal=False
-        )
+        """A question on a cell: its type, or in a file of drug responses its response.
 
-    def generate(self, label: int, file: int, rng: np.random.Generator, *, mode: Mode) -> Example:
-        """A wish for a cell of a type."""
-        template = write_template(
-            "CPCG", rng, mode=mode, metadata=_some(METADATA, rng), part=self.part
+        Args:
+            label: The cell's label, as its position in the corpus's label space.
+            file: Its file, as the position in the corpus.
+            rng: Source of the draws.
+            mode: ``instruct`` is answered by the bare label, ``chat`` in a sentence.
+            options: Whether to list answers to choose from, labels of other files among them.
+            language: Language; None draws one.
+            template: The wording; None draws one. It says itself whether it lists options.
+        """
+        response = int(label) in self._responses
+        chosen = template or self.book.draw(
+            "DSP" if response else "CTA", rng, options=options, language=language
         )
-        example = fill(template, {**self._metadata(file), "cell_type": self.names[label]})
-        return Example(
-            prompt=example.prompt + MODE_ENDING[mode], answer=example.answer, signal=True
-        )
+        values = self._metadata(file, chosen.language)
+        spoken = self.names[label]
+        among: tuple[str, ...] = ()
+        if response:
+            values["drug"] = self._drug(label, file)
+            among = self._words(file)
+            spoken = response_word(spoken)
+        if "choices" in chosen.slots:
+            if not response:
+                among = self._options(label, file, rng)
+            values["choices"] = choices_text(among, rng)
+        example = fill(chosen.in_mode(mode), {**values, "output": spoken})
+        return replace(example, prompt=example.prompt + MODE_ENDING[mode], among=among)
 
-    def _metadata(self, file: int) -> dict[str, str]:
+    def generate(
+        self,
+        label: int,
+        file: int,
+        rng: np.random.Generator,
+        *,
+        mode: Mode,
+        language: Language | None = None,
+    ) -> Example:
+        """A wish for a cell of a type; of a drug response, for a cell that shows it."""
+        chosen = self.book.draw("CPCG", rng, language=language)
+        name = self.names[label]
+        wanted = f"{name} cell" if int(label) in self._responses else name
+        values = self._metadata(file, chosen.language)
+        example = fill(chosen.in_mode(mode), {**values, "cell_type": wanted})
+        return replace(example, prompt=example.prompt + MODE_ENDING[mode])
+
+    def _metadata(self, file: int, language: Language) -> dict[str, str]:
         card = self.corpus.sets[file].card
-        return dict(zip(METADATA, (card.species, card.tissue, card.protocol), strict=True))
+        return metadata_values(card.species, card.tissue, card.protocol, language)
 
-    def _options(self, label: int, file: int, rng: np.random.Generator) -> list[str]:
-        others = [at for at in self.corpus.sets[file].own if at != label]
-        kept = rng.permutation(others)[: int(rng.integers(1, MOST_OPTIONS))]
-        return [self.names[at] for at in (label, *kept)]
+    def _drug(self, label: int, file: int) -> str:
+        """The file's drug; the words before the response in the label where the card has none."""
+        named = self.corpus.sets[file].card.drug
+        return named or " ".join(self.names[label].split()[:-1]) or "the drug"
 
+    def _words(self, file: int) -> tuple[str, ...]:
+        words = (response_word(self.names[at]) for at in self.corpus.sets[file].own)
+        return tuple(dict.fromkeys(words))
 
-def _some(names: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
-    """All, none or part of the metadata."""
-    rate = rng.choice([0.0, 0.5, 1.0])
-    return tuple(name for name in names if rng.random() < rate)
+    def _options(self, label: int, file: int, rng: np.random.Generator) -> tuple[str, ...]:
+        """The answer among types of its file (some or all) and, at times, types of other files."""
+        others = rng.permutation(self._types[file][self._types[file] != label])
+        if rng.random() >= ALL_OPTIONS_SHARE:
+            others = others[: int(rng.integers(1, MOST_OPTIONS))]
+        decoys: list[int] = []
+        if rng.random() < DECOY_SHARE:
+            decoys = self._decoys(label, file, rng)
+        return tuple(self.names[at] for at in (label, *others, *decoys))
+
+    def _decoys(self, label: int, file: int, rng: np.random.Generator) -> list[int]:
+        foreign = set(np.concatenate(self._types).tolist()) - set(self._types[file].tolist())
+        related = self.corpus.labels.related[label]
+        kept = rng.permutation(sorted(at for at in foreign if not related[at]))
+        return [int(at) for at in kept[: int(rng.integers(1, MOST_DECOYS + 1))]]
 
 
 def frozen_queries(network: CellNetwork, expression: object) -> Tensor:
@@ -120,44 +216,29 @@ def query_pool(network: CellNetwork, corpus: Corpus, config: TrainConfig) -> Que
     )
 
 
-def align_projector(
-    network: CellNetwork,
-    language: CellLanguage,
-    names: Sequence[str],
-    pool: QueryPool,
-    *,
-    config: TrainConfig,
-    folder: Path,
-) -> None:
-    """Teach the projector to spell a cell's label with its soft tokens.
+def spell_labels(network: CellNetwork, language: CellLanguage, names: Sequence[str]) -> None:
+    """Write into the network how soft tokens spell each label, in the language model's own tokens.
 
-    It costs no pass of the language model, which afterwards reads a cell nearly as it reads words.
+    Cell types begin at the first soft token and leave the last one free, where the first token of a
+    drug response stands. What is past a label's end is zero.
+
+    Args:
+        network: Its ``spelling_LQH`` is written.
+        language: Whose token embeddings to use.
+        names: Each label as it is answered.
     """
-    spelling, table = _spelling(names, language)
-    targets = spelling[torch.from_numpy(pool.labels)]
-
-    def step(_number: int, rng: np.random.Generator) -> Mapping[str, Tensor]:
-        rows = torch.from_numpy(rng.integers(len(targets), size=ALIGNMENT.batch_size))
-        soft = network.soft_tokens(pool.queries[rows])
-        return {"loss": alignment_loss(soft, table, targets[rows])}
-
-    stage = ALIGNMENT
-    if 10 * config.language.steps < ALIGNMENT.steps:
-        stage = StageConfig(steps=10 * config.language.steps, batch_size=16, learning_rate=2e-3)
-    Trainer("align", stage, network.projector, step, folder=folder, seed=config.seed).run()
-
-
-def _spelling(names: Sequence[str], language: CellLanguage) -> tuple[Tensor, Tensor]:
-    rows = [language.encode_answer(name, signal=False)[:-1] for name in names]
-    tokens = sorted({token for row in rows for token in row})
-    place = {token: at for at, token in enumerate(tokens)}
-    spelling = torch.full((len(rows), language.n_cell_tokens), IGNORED)
-    for at, row in enumerate(rows):
-        for column, token in enumerate(row[: language.n_cell_tokens]):
-            spelling[at, column] = place[token]
+    last = language.n_cell_tokens - 1
+    spelling = torch.zeros_like(network.spelling_LQH)
     with torch.no_grad():
-        table = language.token_embeddings(torch.tensor(tokens)).detach().float()
-    return spelling, table
+        for at, name in enumerate(names):
+            tokens = torch.tensor(language.encode_answer(name, signal=False)[:-1])
+            rows = language.token_embeddings(tokens).float()
+            if network.response_L[at]:
+                spelling[at, last] = rows[0]
+            else:
+                kept = rows[: max(last, 1)]
+                spelling[at, : len(kept)] = kept
+    network.spelling_LQH.copy_(spelling)
 
 
 def train_language(
@@ -171,6 +252,7 @@ def train_language(
 ) -> None:
     """Train projector, adapters and added tokens on annotation and generation prompts."""
     countable = np.array([cells.card.has_counts for cells in writer.corpus.sets])
+    wished = GENERATION_SHARE if "CPCG" in config.tasks else 0.0
     network.requires_grad_(requires_grad=False).eval()
     network.projector.requires_grad_(requires_grad=config.tune_inputs)
     language.tune_inputs = config.tune_inputs
@@ -178,14 +260,23 @@ def train_language(
     def step(_number: int, rng: np.random.Generator) -> Mapping[str, Tensor]:
         chosen = rng.integers(len(pool.labels), size=config.language.batch_size)
         examples, with_cell = [], []
+        # One language a batch: Korean takes three times the tokens, and a batch is padded.
+        language_of_batch = writer.draw_language(rng)
         for label, file in zip(pool.labels[chosen], pool.sets[chosen], strict=True):
-            mode: Mode = "chat" if rng.random() < 0.5 else "instruct"
-            wish = bool(rng.random() < GENERATION_SHARE and countable[file])
+            mode: Mode = "chat" if rng.random() < CHAT_SHARE else "instruct"
+            wish = bool(rng.random() < wished and countable[file])
             with_cell.append(not wish)
             examples.append(
-                writer.generate(label, file, rng, mode=mode)
+                writer.generate(label, file, rng, mode=mode, language=language_of_batch)
                 if wish
-                else writer.annotate(label, file, rng, mode=mode, options=bool(rng.random() < 0.5))
+                else writer.annotate(
+                    label,
+                    file,
+                    rng,
+                    mode=mode,
+                    options=bool(rng.random() < OPTIONS_SHARE),
+                    language=language_of_batch,
+                )
             )
         rows = torch.from_numpy(chosen[np.array(with_cell)])
         soft = network.soft_tokens(pool.queries[rows]) if len(rows) else None

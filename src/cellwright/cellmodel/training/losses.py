@@ -19,23 +19,6 @@ def token_loss(logits_BSV: Tensor, targets_BS: Tensor) -> Tensor:
     return functional.cross_entropy(logits_BSV.flatten(0, 1).float(), targets_BS.flatten())
 
 
-def alignment_loss(soft_BQH: Tensor, table_CH: Tensor, targets_BQ: Tensor) -> Tensor:
-    """How badly soft tokens spell the label: each should be nearest its token's embedding.
-
-    Args:
-        soft_BQH: Soft tokens of cells.
-        table_CH: Embeddings of the tokens that occur in labels.
-        targets_BQ: Row of ``table_CH`` for each soft token; -100 past the label's end.
-    """
-    scale = table_CH.norm(dim=1).mean()
-    similarity = functional.normalize(soft_BQH, dim=-1) @ functional.normalize(table_CH, dim=-1).T
-    spelled = functional.cross_entropy(
-        10 * similarity.flatten(0, 1), targets_BQ.flatten(), ignore_index=-100
-    )
-    length = ((soft_BQH.norm(dim=-1) / scale - 1) ** 2).mean()
-    return spelled + 0.1 * length
-
-
 def elbo_loss(parts: DecoderLoss, *, kl_weight: float, step: int, warmup: int) -> Tensor:
     """Negative ELBO with the KL weight raised from 0 over the first steps."""
     ramp = min(1.0, (step + 1) / max(warmup, 1))

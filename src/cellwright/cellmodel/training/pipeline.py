@@ -19,7 +19,7 @@ from cellwright.cellmodel.modeling.cell_language import CellLanguage
 from cellwright.cellmodel.modeling.cell_network import CellNetwork, parameter_count
 from cellwright.cellmodel.presets import Preset
 from cellwright.cellmodel.training.calibration import calibrate
-from cellwright.cellmodel.training.data import Corpus, KeysOf, LabelTable, build_corpus
+from cellwright.cellmodel.training.data import Corpus, IsA, KeysOf, LabelTable, build_corpus
 from cellwright.cellmodel.training.decoder_stage import (
     condition_states,
     count_data,
@@ -31,6 +31,7 @@ from cellwright.cellmodel.training.decoder_stage import (
 from cellwright.cellmodel.training.encoder_stage import (
     Embed,
     add_wide_term,
+    refit,
     start_network,
     train_encoder,
 )
@@ -41,8 +42,8 @@ from cellwright.cellmodel.training.evaluation import (
 )
 from cellwright.cellmodel.training.language_stage import (
     PromptWriter,
-    align_projector,
     query_pool,
+    spell_labels,
     train_language,
 )
 
@@ -66,6 +67,7 @@ class TrainRequest:
         describe_genes: One line on each vocabulary key.
         embed: Text embedder.
         load_language: Gives the base language model and its tokenizer.
+        is_a: Whether a Cell Ontology term is below another.
         table: What the labels of the files mean; None takes the packaged table.
     """
 
@@ -78,6 +80,7 @@ class TrainRequest:
     describe_genes: Callable[[Sequence[str]], Sequence[str]]
     embed: Embed
     load_language: Callable[[], tuple[Any, Any]]
+    is_a: IsA = lambda _child, _parent: False
     table: LabelTable | None = None
 
 
@@ -101,8 +104,14 @@ class Pipeline:
         """All files, aligned."""
         request = self.request
         table = request.table or label_table()
+        wanted = {"cell type"} | ({"drug response"} if "DSP" in self.recipe.tasks else set())
         return build_corpus(
-            request.data_folder, request.cards, table, request.keys_of, seed=self.recipe.seed
+            request.data_folder,
+            [card for card in request.cards if card.task in wanted],
+            table,
+            request.keys_of,
+            is_a=request.is_a,
+            seed=self.recipe.seed,
         )
 
     @cached_property
@@ -143,16 +152,23 @@ class Pipeline:
                 getattr(self, f"_{stage}")()
 
     def _encoder(self) -> None:
-        train_encoder(self.network, self.corpus, self.recipe, self.folder)
+        if self._read("calibration").get("done"):
+            return  # calibrating again would read cells that have trained since
+        if self.recipe.encoder.steps:
+            train_encoder(self.network, self.corpus, self.recipe, self.folder)
         found = calibrate(self.network, self.corpus, seed=self.recipe.seed)
-        self._note("calibration", found)
+        if self.recipe.encoder.steps:
+            refit(self.network, self.corpus, self.recipe, self.folder)
         self._keep(self.network)
+        self._note("calibration", {**found, "done": True})
 
     def _language(self) -> None:
         pool = query_pool(self.network, self.corpus, self.recipe)
-        names, writer = self.corpus.labels.names, PromptWriter(self.corpus, "train")
+        writer = PromptWriter(
+            self.corpus, "train", seed=self.recipe.seed, kept=self.recipe.template_share
+        )
         recipe, folder = self.recipe, self.folder
-        align_projector(self.network, self.language, names, pool, config=recipe, folder=folder)
+        spell_labels(self.network, self.language, writer.spoken)
         train_language(self.network, self.language, writer, pool, config=recipe, folder=folder)
         self._keep(self.network)
         self._write("adapters", self.language.own_state())
@@ -202,22 +218,25 @@ class Pipeline:
         rows = []
         for row in self._read("readout").get("rows", []):
             rows.append({**row, **self._read(f"logistic-{row['dataset']}")})
+        typed = [row for row in rows if row["task"] == "cell type"]
         means = {
-            key: round(float(np.mean([row[key] for row in rows])), 4)
+            key: round(float(np.mean([row[key] for row in typed])), 4)
             for key in ("macro_f1", "accuracy", "logistic_macro_f1", "calibration_error")
-            if rows and all(key in row for row in rows)
+            if typed and all(key in row for row in typed)
         }
         return {
             "preset": self.request.preset_name,
             "seed": self.recipe.seed,
-            "split": "random 80/10/10 by cell with this seed; whole donors where a file names them",
+            "split": "per set: 75/5/20 by cell with this seed, or whole donors",
             "datasets": [
                 {
                     "name": cells.card.name,
                     "species": cells.card.species,
                     "tissue": cells.card.tissue,
                     "protocol": cells.card.protocol,
-                    "held_out_donors": list(cells.card.held_out_donors),
+                    "task": cells.card.task,
+                    "split": cells.card.split,
+                    "duplicates_dropped": cells.duplicates,
                     "cells": {part: len(rows) for part, rows in cells.parts.items()},
                     "genes_measured": int(cells.block.measured.sum()),
                 }
@@ -235,7 +254,7 @@ class Pipeline:
         }
 
     def _steps(self) -> dict[str, int]:
-        names = ("encoder", "align", "language", "decoder")
+        names = ("encoder", "refit", "language", "decoder")
         return {name: self._read(name).get("step", 0) for name in names}
 
     def _keep(self, network: CellNetwork) -> None:

@@ -5,13 +5,15 @@ that one would fit to each file alone. The same objective handed to a quasi-Newt
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+from cellwright.cellmodel.data.splits import Part
 from cellwright.cellmodel.modeling.gene_vectors import INPUT_NORM
-from cellwright.cellmodel.training.data import CellSampler, Corpus, hide_genes
+from cellwright.cellmodel.training.data import CellSampler, Corpus, Panels, hide_genes
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ def solve_wide(
     iterations: int,
     l2: float,
     seed: int,
+    parts: Sequence[Part] = ("train",),
+    start: WideSolution | None = None,
     global_cells: int = 300,
     hidden_cells: int = 500,
 ) -> WideSolution:
@@ -59,16 +63,18 @@ def solve_wide(
     hidden as other platforms hide them. Types are weighted by the inverse root of their size.
 
     Args:
-        corpus: Files; training cells only are read.
+        corpus: Files.
         iterations: Most iterations of L-BFGS.
         l2: Weight of half the squared norm of the weights.
         seed: Seed of the samples.
+        parts: Cells that are read.
+        start: Where to start from; None starts from zero.
         global_cells: Cells a file whose loss is also among all types.
         hidden_cells: Cells a file that are also seen with genes hidden.
     """
     from scipy.optimize import minimize
 
-    tasks = _tasks(corpus, seed, global_cells, hidden_cells)
+    tasks = _tasks(corpus, parts, seed, global_cells, hidden_cells)
     n_labels, n_genes = len(corpus.labels), len(corpus.vocabulary)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -79,9 +85,12 @@ def solve_wide(
         loss += 0.5 * l2 * float((weights[:-1].astype(np.float64) ** 2).sum())
         return loss, gradient.astype(np.float64).ravel()
 
+    first = np.zeros((n_genes + 1, n_labels))
+    if start is not None:
+        first = np.concatenate([start.weights.T, start.bias[None]])
     result = minimize(
         objective,
-        np.zeros((n_genes + 1) * n_labels),
+        first.astype(np.float64).ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": iterations, "maxcor": 8},
@@ -91,33 +100,36 @@ def solve_wide(
     return WideSolution(np.ascontiguousarray(weights[:-1].T), weights[-1])
 
 
-def _tasks(corpus: Corpus, seed: int, global_cells: int, hidden_cells: int) -> list[_Task]:
+def _tasks(
+    corpus: Corpus, parts: Sequence[Part], seed: int, global_cells: int, hidden_cells: int
+) -> list[_Task]:
     rng = np.random.default_rng(seed)
     sampler = CellSampler(corpus, panel_rate=0.0, drop=0.0)
+    panels = Panels(corpus.sets)
     everything = np.arange(len(corpus.labels))
     tasks, mixed, mixed_labels, mixed_sets = [], [], [], []
     for at, cells in enumerate(corpus.sets):
-        train = cells.parts["train"]
+        train = cells.cells_of(parts)
         expression, labels = cells.block.expression[train], cells.labels[train]
         tasks.append(_task(expression, labels, cells.own, None))
         some = rng.choice(len(train), size=min(hidden_cells, len(train)), replace=False)
-        hidden = hide_genes(expression[some], _random_panels(len(some), corpus, rng), rng, drop=0.5)
+        sets = np.full(len(some), at)
+        kept = panels.draw(sets, rng, rate=1.0)
+        hidden = hide_genes(expression[some], kept, rng, drop=panels.drop(sets, 0.5))
         tasks.append(_task(hidden, labels[some], cells.own, None))
+        if cells.card.task != "cell type":
+            continue
         some = rng.choice(len(train), size=min(global_cells, len(train)), replace=False)
-        panels = _random_panels(len(some), corpus, rng)
-        panels[rng.random(len(some)) < 0.5] = True
-        mixed.append(hide_genes(expression[some], panels, rng, drop=0.3))
+        sets = np.full(len(some), at)
+        kept = panels.draw(sets, rng, rate=0.5)
+        mixed.append(hide_genes(expression[some], kept, rng, drop=panels.drop(sets, 0.3)))
         mixed_labels.append(labels[some])
-        mixed_sets.append(np.full(len(some), at))
-    labels, sets = np.concatenate(mixed_labels), np.concatenate(mixed_sets)
-    allowed = sampler.allowed(labels, sets, own=np.zeros(len(labels), dtype=bool))
-    tasks.append(_task(sparse.vstack(mixed).tocsr(), labels, everything, allowed))
+        mixed_sets.append(sets)
+    if mixed:
+        labels, sets = np.concatenate(mixed_labels), np.concatenate(mixed_sets)
+        allowed = sampler.allowed(labels, sets, own=np.zeros(len(labels), dtype=bool))
+        tasks.append(_task(sparse.vstack(mixed).tocsr(), labels, everything, allowed))
     return tasks
-
-
-def _random_panels(size: int, corpus: Corpus, rng: np.random.Generator) -> np.ndarray:
-    chosen = rng.integers(len(corpus.sets), size=size)
-    return np.stack([corpus.sets[at].block.measured for at in chosen])
 
 
 def _task(

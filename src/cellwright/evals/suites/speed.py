@@ -1,7 +1,10 @@
-"""Speed: cells per second of whole calls, normalisation included, on cells made here."""
+"""Speed and memory: whole calls, normalisation included, on cells made here."""
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,31 +13,36 @@ from typing import Any
 
 import numpy as np
 
+from cellwright.evals.baselines import LabelledCells, celltypist_predictor
 from cellwright.evals.metrics import over_seeds
-from cellwright.evals.task import OURS, EvalContext, EvalRow
+from cellwright.evals.task import OURS, EvalContext, EvalRow, Unavailable
+from cellwright.settings import Settings
 
 SUITE = "speed"
 CELLS, GENES, EXPRESSED, TYPES = 4000, 20_000, 1500, 12
+SLOW_CELLS = {"cellwright-lm": 64, "t5-base": 32}
+"""Systems that are timed on fewer cells, because all would take minutes."""
+MEMORY_CELLS = (2000, 8000, 32_000)
 DATA = f"{CELLS:,} x {GENES:,} CSR"
 
 
 def run(context: EvalContext) -> list[EvalRow]:
-    """Annotate against logistic regression and neighbours; describe by itself."""
+    """Cells a second of every system, of describing a file, and peak memory of streaming."""
     names = _gene_names(context)
     counts, labels = make_counts(CELLS, len(names), seed=0)
     rows = []
     for system, work in _systems(context, names, counts, labels).items():
         context.say(f"{SUITE}: {system}")
         work()
-        rates = []
+        size, rates = SLOW_CELLS.get(system, CELLS), []
         for _ in range(context.seeds):
             begin = time.perf_counter()
             work()
-            rates.append(CELLS / (time.perf_counter() - begin))
-        rows.append(_row("annotate", system, rates))
+            rates.append(size / (time.perf_counter() - begin))
+        rows.append(_row("annotate", system, rates, size))
     context.say(f"{SUITE}: describe")
-    rows.append(_row("describe", OURS, _describe(context, names, counts)))
-    return rows
+    rows.append(_row("describe", OURS, _describe(context, names, counts), CELLS))
+    return rows + _memory(context)
 
 
 def make_counts(n_cells: int, n_genes: int, *, seed: int) -> tuple[Any, np.ndarray]:
@@ -68,26 +76,45 @@ def _systems(
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
 
+    from cellwright.cellmodel.modeling.t5_cost import make_annotator
     from cellwright.tools.matrices import log_cp10k
 
     # What is timed is prediction, so a small training set serves; fitting is not in the figure.
     train, some = log_cp10k(counts[:600]), labels[:600].astype(str)
     logistic = LogisticRegression(C=1.0, max_iter=30).fit(train, some)
     neighbours = KNeighborsClassifier(n_neighbors=15).fit(train, some)
+    encoder_decoder = make_annotator(len(names))
     found: dict[str, Callable[[], object]] = {
         "logistic": lambda: logistic.predict_proba(log_cp10k(counts)),
         "knn": lambda: neighbours.predict(log_cp10k(counts)),
+        "t5-base": lambda: encoder_decoder(
+            np.asarray(log_cp10k(counts[: SLOW_CELLS["t5-base"]]).todense(), dtype=np.float32)
+        ),
     }
+    try:
+        cells = LabelledCells(
+            train=train, train_labels=some, test=train, test_labels=some, genes=tuple(names)
+        )
+        typist = celltypist_predictor(cells)
+        found["celltypist"] = lambda: typist(log_cp10k(counts))
+    except Unavailable as error:
+        context.say(f"{SUITE}: celltypist left out: {error}")
     model = context.cell_model
-    if model is not None:
-        from cellwright.cellmodel.data.block import make_block
+    if model is None:
+        return found
+    from cellwright.cellmodel.data.block import make_block
 
-        def annotate() -> object:
-            keys = context.knowledge.genes.keys(names, "human")
-            return model.annotate(make_block(counts, keys, model.vocabulary, "counts"))
+    def block(size: int) -> Any:
+        keys = context.knowledge.genes.keys(names, "human")
+        return make_block(counts[:size], keys, model.vocabulary, "counts")
 
-        found = {OURS: annotate, **found}
-    return found
+    if model.checkpoint.language:
+        slow = SLOW_CELLS["cellwright-lm"]
+        found = {
+            "cellwright-lm": lambda: model.answers(block(slow), "Which cell type is {input}?"),
+            **found,
+        }
+    return {OURS: lambda: model.annotate(block(CELLS)), **found}
 
 
 def _describe(context: EvalContext, names: list[str], counts: Any) -> list[float]:
@@ -108,12 +135,60 @@ def _describe(context: EvalContext, names: list[str], counts: Any) -> list[float
     return rates
 
 
-def _row(split: str, system: str, rates: list[float]) -> EvalRow:
+def _memory(context: EvalContext) -> list[EvalRow]:
+    """Peak memory of a process that streams a file, for files of growing size."""
+    if context.cell_model is None:
+        return []
+    from anndata import AnnData
+
+    names = _gene_names(context)
+    counts, _labels = make_counts(MEMORY_CELLS[0], len(names), seed=0)
+    rows = []
+    for size in MEMORY_CELLS:
+        from scipy import sparse
+
+        context.say(f"{SUITE}: memory, {size:,} cells")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "cells.h5ad"
+            adata = AnnData(sparse.vstack([counts] * (size // MEMORY_CELLS[0])).tocsr())
+            adata.var_names = names
+            adata.write_h5ad(path)
+            done = subprocess.run(
+                [sys.executable, "-m", "cellwright.evals.suites.speed", str(path)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        peak = float(done.stdout.split()[-1])
+        row = _row("stream", OURS, [peak], size)
+        rows.append(row.model_copy(update={"metric": "peak_mb", "data": f"{size:,} cells"}))
+    return rows
+
+
+def stream_peak(path: Path) -> float:
+    """Stream a file through the shipped model; peak memory of this process in MB."""
+    from cellwright.cellmodel.inference import CellModel
+    from cellwright.cellmodel.streaming import stream
+    from cellwright.knowledge import Knowledge
+
+    settings = Settings()
+    knowledge = Knowledge.open(settings)
+    model = CellModel.load(settings, embed=knowledge.embed)
+    for _ in stream(model, path, lambda names: knowledge.genes.keys(names, "human"), "counts"):
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _row(split: str, system: str, rates: list[float], n: int) -> EvalRow:
     return EvalRow(
         suite=SUITE,
         data=DATA,
         split=split,
         metric="cells_per_s",
         system=system,
-        **over_seeds(rates, CELLS).model_dump(),
+        **over_seeds(rates, n).model_dump(),
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{stream_peak(Path(sys.argv[1])):.1f}\n")
