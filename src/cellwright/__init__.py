@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from cellwright.agent.session import ask as ask
     from cellwright.tools.workbench import Workbench as Workbench
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Workbench", "__version__", "ask"]
 
 _LAZY = {"ask": "cellwright.agent.session", "Workbench": "cellwright.tools.workbench"}

@@ -343,6 +343,7 @@ class CellModel:
         tissue: str = "",
         species: str = "",
         protocol: str | None = None,
+        dataset: str = "",
         n: int,
         seed: int = 0,
     ) -> GeneratedCells:
@@ -353,6 +354,7 @@ class CellModel:
             tissue: Tissue in free text.
             species: ``human`` or ``mouse``; empty for either.
             protocol: Protocol in free text.
+            dataset: Training file to draw as; empty for the one that fits best.
             n: Cells to draw.
             seed: Seed of the draw.
 
@@ -361,7 +363,7 @@ class CellModel:
                 error lists the types that are near.
         """
         source = pick_source(
-            self._references.sources,
+            [one for one in self.sources if dataset in {"", one.dataset}],
             self.checkpoint.labels,
             cell_type,
             tissue=tissue,

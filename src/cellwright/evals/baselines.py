@@ -12,6 +12,8 @@ from cellwright.evals.scorers import Labelling
 from cellwright.evals.task import Unavailable
 
 COMPONENTS = 50
+CELLTYPIST_SWEEPS = 50
+"""Most sweeps of CellTypist's SGD: its own 1,000 take minutes a set, times twenty sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ def celltypist_predictor(cells: LabelledCells) -> Callable[[Any], np.ndarray]:
             use_SGD=True,
             feature_selection=False,
             check_expression=False,
+            max_iter=CELLTYPIST_SWEEPS,
             n_jobs=1,
         )
 

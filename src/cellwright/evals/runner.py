@@ -148,9 +148,20 @@ def render(rows: Sequence[EvalRow], figures: Sequence[str] = ()) -> str:
     return "\n".join(parts) + "\n"
 
 
-LOWER_IS_BETTER = frozenset({"calibration_error", "absolute_error", "rank", "seconds", "peak_mb"})
+LOWER_IS_BETTER = frozenset(
+    {
+        *("calibration_error", "absolute_error", "rank", "seconds", "peak_mb", "token_loss", "mmd"),
+        *("log_library_ratio", "zero_rate_gap", "two_sample_auc"),
+        *(f"delta_sknn_{k}" for k in (5, 10, 25, 50)),
+    }
+)
 #: Neither higher nor lower is better: what counts is to be near a nominal value.
-NO_BEST = frozenset({"set_coverage", "interval_coverage"})
+NO_BEST = frozenset(
+    {
+        *("set_coverage", "interval_coverage", "set_size", "sets_empty"),
+        "nearest_training_ratio",
+    }
+)
 
 
 def _table(rows: Sequence[EvalRow], metric: str) -> list[str]:

@@ -13,6 +13,7 @@ from cellwright.tools.agreement import UNKNOWN
 from cellwright.tools.doublets import SURE, Doublets, score_doublets, write_doublets
 from cellwright.tools.quality import (
     LEAST_MITO,
+    MITO,
     N_MADS,
     N_MADS_MITO,
     Quality,
@@ -113,7 +114,7 @@ class CellWarnings(BaseModel):
             )
             found.append(
                 f"{{{at}.n_doublets:,}} cells ({{{at}.doublet_share:.1%}}) look like two cells of "
-                f"different types in one droplet (score from {{{at}.doublet_threshold:g}})"
+                f"different types in one droplet (score {{{at}.doublet_threshold:g}} or more)"
                 + (f", most often {pairs}" if pairs else "")
                 + ". Cells between two types look the same. They are flagged in "
                 "`cellwright_doublet` and kept."
@@ -139,11 +140,16 @@ class CellWarnings(BaseModel):
             if one.n_cells
         )
         where = f"the rest of their `{{{at}.sample_column}}`" if self.sample_column else "the rest"
+        limits = f"{{{at}.n_mads}} median absolute deviations below the median"
+        if any(one.rule == MITO for one in self.rules):
+            limits += (
+                f"; for mitochondrial RNA {{{at}.n_mads_mito}} above it and over "
+                f"{{{at}.least_mito:.0%}} of counts"
+            )
         found = [
             f"{{{at}.n_low_quality:,}} cells ({{{at}.low_quality_share:.1%}}) are of low quality "
-            f"beside {where}: {rules}. The limits are {{{at}.n_mads}} median absolute deviations "
-            f"for counts and genes, {{{at}.n_mads_mito}} and a share of {{{at}.least_mito:.0%}} for "
-            "mitochondrial RNA. They are flagged in `cellwright_low_quality` and kept."
+            f"beside {where}: {rules}. The limit is {limits}. They are flagged in "
+            "`cellwright_low_quality` and kept."
         ]
         found += [
             f"{{{at}.clusters.{place}.share:.0%}} of cluster {{{at}.clusters.{place}.cluster}} "

@@ -105,7 +105,8 @@ def expressed_rate(cells: ExplainedCells, adata: AnnData, bench: Workbench) -> t
     """
     species = bench.passport.species.value if bench.passport else "human"
     share = np.asarray((adata.X[cells.rows] > 0).mean(axis=0)).ravel()
-    keys = [keys_of(adata)[at] for at in np.flatnonzero(share >= LEAST_SHARE)]
+    known = keys_of(adata)
+    keys = [known[at] for at in np.flatnonzero(share >= LEAST_SHARE)]
     if not cells.term or not keys:
         return 0.0, len(keys)
     recorded = bench.knowledge.markers.symbols_of(cells.term, species)

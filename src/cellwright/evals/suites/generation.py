@@ -140,12 +140,7 @@ def _systems(bed: Bed, model: CellModel, plain: Draw, seed: int) -> dict[str, np
 
     def ours(name: str, n: int) -> np.ndarray:
         card = bed.card
-        made = model.generate(
-            name, tissue=card.tissue, species=card.species, protocol=card.protocol, n=n, seed=seed
-        )
-        if made.source.dataset != card.name:
-            msg = f"{name} was drawn as in {made.source.dataset}, not {card.name}."
-            raise ValueError(msg)
+        made = model.generate(name, dataset=card.name, n=n, seed=seed)
         place = {key: at for at, key in enumerate(made.keys)}
         return made.counts.toarray()[:, [place[key] for key in bed.keys]]
 
