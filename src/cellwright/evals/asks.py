@@ -385,10 +385,12 @@ def ask_all(
 
     expression = sparse.vstack([one.expression for one in asks]).tocsr()
     read_out = read_outs(asks, expression, model)
-    step = max(1, len(asks) // 10)
+    told = 0
 
     def progress(done: int) -> None:
-        if done // step != (done - 1) // step:
+        nonlocal told
+        if done - told >= len(asks) / 10 or done == len(asks):
+            told = done
             say(f"{done:,} of {len(asks):,} answered")
 
     answers = answer(expression, [one.question for one in asks], progress=progress)

@@ -38,26 +38,44 @@ class Shown:
 
 def draw_response(shown: Shown, folder: Path) -> Path:
     """UMAP by truth and by prediction, training cells grey, and the confusion matrix."""
-    figure, grid = pictures.new_figure(11.5, 3.9, columns=3)
+    figure, grid = pictures.new_figure(11.5, 3.6, columns=3)
     points = _umap(shown.matrix)
-    names = sorted(set(shown.labels) | set(shown.guess))
+    drug, short = _without_prefix(shown.labels)
+    truth = [short[label] for label in shown.labels[shown.test]]
+    guess = [short.get(label, str(label)) for label in shown.guess]
+    names = sorted({*short.values(), *guess})
     palette = {name: SHADES[at % len(SHADES)] for at, name in enumerate(names)}
     others = np.setdiff1d(np.arange(len(points)), shown.test)
-    truth = shown.labels[shown.test]
     for axes, labels, title in (
         (grid[0, 0], truth, "held-out cells, truth"),
-        (grid[0, 1], shown.guess, f"held-out cells, {shown.system}"),
+        (grid[0, 1], guess, f"held-out cells, {shown.system}"),
     ):
         axes.scatter(*points[others].T, c=GREY, s=6, linewidths=0)
-        pictures.scatter(axes, points[shown.test], list(labels), palette, title)
+        pictures.scatter(axes, points[shown.test], labels, palette, title)
         axes.title.set_fontsize(9)
     for name in names:
-        grid[0, 0].scatter([], [], color=palette[name], s=16, label=name)
-    grid[0, 0].scatter([], [], color=GREY, s=16, label="other cells")
-    grid[0, 0].legend(fontsize=6, frameon=False, loc="best")
-    pictures.confusion(grid[0, 2], list(truth), list(shown.guess), shown.system)
-    figure.suptitle(shown.name, fontsize=10)
+        grid[0, 1].scatter([], [], color=palette[name], s=16, label=name)
+    grid[0, 1].scatter([], [], color=GREY, s=16, label="other cells")
+    grid[0, 1].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    pictures.confusion(grid[0, 2], truth, guess, shown.system)
+    for at, true in enumerate(sorted({*truth, *guess})):
+        for column, said in enumerate(sorted({*truth, *guess})):
+            n = sum(pair == (true, said) for pair in zip(truth, guess, strict=True))
+            grid[0, 2].text(column, at, n, ha="center", va="center", color="#E69F00", fontsize=9)
+    grid[0, 2].tick_params(axis="x", labelrotation=0)
+    figure.suptitle(f"{shown.name}: response to {drug}", fontsize=10)
     return pictures.save(figure, folder, f"drug-labels-{shown.name}-{shown.system}")
+
+
+def _without_prefix(labels: np.ndarray) -> tuple[str, dict[str, str]]:
+    """The words that all labels begin with, and what is left of each."""
+    names = sorted(set(labels))
+    words = [name.split() for name in names]
+    shared = 0
+    while all(len(one) > shared + 1 and one[shared] == words[0][shared] for one in words):
+        shared += 1
+    rest = (" ".join(one[shared:]) for one in words)
+    return " ".join(words[0][:shared]), dict(zip(names, rest, strict=True))
 
 
 def _umap(matrix: Any) -> np.ndarray:

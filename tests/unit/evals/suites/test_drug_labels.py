@@ -163,3 +163,11 @@ def test_the_figure_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     path = response_figures.draw_response(shown, tmp_path)
     assert path.name == "drug-labels-line-logistic.png"
     assert path.stat().st_size > 5000
+
+
+def test_words_that_all_labels_share_go_into_the_title() -> None:
+    labels = np.array(["PLX-4720 sensitive", "PLX-4720 resistant"], object)
+    drug, short = response_figures._without_prefix(labels)
+    assert drug == "PLX-4720"
+    assert short == {"PLX-4720 sensitive": "sensitive", "PLX-4720 resistant": "resistant"}
+    assert response_figures._without_prefix(np.array(["a", "b"], object))[0] == ""
