@@ -123,7 +123,7 @@ class CellWarnings(BaseModel):
             f"{{{at}.clusters.{place}.share:.0%}} of cluster {{{at}.clusters.{place}.cluster}} "
             f"({{{at}.clusters.{place}.label}}) look like doublets"
             + (f", mostly of {{{at}.clusters.{place}.detail}}" if one.detail else "")
-            + ": its label may be neither."
+            + "; their label is one of two at best."
             for place, one in enumerate(self.clusters)
             if one.what == "doublets"
         ]
