@@ -89,7 +89,7 @@ _ANNOTATES = (
     r"annotat|identif|cell ?types? (?:are|do|is)|\bassign|classif|own labels|existing labels"
     r"|given labels"
     r"|authors' labels|labels? (?:every|each|all|in|the cells)|^label\b|what cells"
-    r"|which cells are|cell type"
+    r"|which cells are|cell type|\bdoublets?\b|\bmultiplets?\b"
 )
 
 
@@ -319,7 +319,8 @@ def _annotate(desk: _Desk) -> Reading | None:
 
 def _prepare(desk: _Desk) -> Reading | None:
     if not desk.says(
-        r"preprocess|normali[sz]e|\bqc\b|quality control|cluster|leiden|resolution|batch"
+        r"preprocess|normali[sz]e|\bqc\b|quality control|(?:low|poor)[- ]quality|quality of"
+        r"|cluster|leiden|resolution|batch"
     ):
         return None
     args: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from cellwright.cellmodel.inference import MODE_ENDING, CellAnswer, CellModel
 from cellwright.cellmodel.instructions.extraction import extract_label
 from cellwright.cellmodel.instructions.templates import Mode
 from cellwright.cellmodel.modeling.cell_language import Spoken
-from cellwright.cellmodel.training.language_stage import frozen_queries
+from cellwright.cellmodel.training.language_stage import frozen_reading
 
 LONGEST_ANSWER = 48
 """Tokens; twice as many in other scripts, where the base model takes several for a letter."""
@@ -56,7 +56,9 @@ def answer_many(
     done = 0
     for rows in _batches(questions, batch_size):
         some = [questions[row] for row in rows]
-        soft = model.network.soft_tokens(frozen_queries(model.network, expression[np.array(rows)]))
+        offered = np.stack([model.checkpoint.labels.offered(one.labels) for one in some])
+        reading = frozen_reading(model.network, expression[np.array(rows)])
+        soft = model.network.soft_tokens(reading, torch.from_numpy(offered))
         spoken = model.language.speak(
             [one.prompt + MODE_ENDING[one.mode] for one in some],
             soft,

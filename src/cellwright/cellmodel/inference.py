@@ -325,10 +325,12 @@ class CellModel:
         text += MODE_ENDING[mode]
         labels = list(candidates or [record.name for record in self.labels])
         among = (candidates or named_labels(prompt, labels)) if mode == "instruct" else ()
+        offered = torch.from_numpy(self.checkpoint.labels.offered(among or labels))
         found = []
         for start in range(0, len(block), batch_size):
             part = self._input(block.rows(slice(start, start + batch_size)))
-            soft = self.network.soft_tokens(self.network.queries(part))
+            reading = self.network.read(part)
+            soft = self.network.soft_tokens(reading, offered.expand(len(reading.scores), -1))
             for spoken in self.language.speak([text] * len(soft), soft, among=among):
                 label = extract_label(spoken.text, labels)
                 score = float(np.exp(spoken.log_prob))

@@ -85,6 +85,18 @@ class LabelSpace:
         """Position of the type with this name, alias or ontology id; None if there is none."""
         return self._index.get(_plain(text))
 
+    def offered(self, answers: Sequence[str]) -> np.ndarray:
+        """Labels that a list of answers may mean, ``(L,)`` bool: types with what is below them, and
+        every drug response of a word. All, where one of the answers is new to the model.
+        """
+        table = np.zeros(len(self), dtype=bool)
+        for answer in answers:
+            found = self.members(answer)
+            if not found:
+                return np.ones(len(self), dtype=bool)
+            table[list(found)] = True
+        return table
+
     def members(self, text: str) -> tuple[int, ...]:
         """Positions of the types that a label includes: itself, and narrower ones.
 

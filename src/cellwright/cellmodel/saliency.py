@@ -21,8 +21,8 @@ from cellwright.cellmodel.modeling.encoder import CellInput
 Method = Literal["gradient", "input_x_gradient", "integrated_gradients"]
 METHODS: tuple[Method, ...] = ("gradient", "input_x_gradient", "integrated_gradients")
 DEFAULT_METHOD: Method = "integrated_gradients"
-"""Of the three it removes and restores an answer with the fewest genes, and names most genes that
-have a marker record; suite ``saliency`` measures both."""
+"""Suite ``saliency``, held-out cells: it names more genes with a marker record than the other two.
+In how few genes remove or restore an answer the three are level."""
 
 _BATCH = 64
 _STEPS = 12

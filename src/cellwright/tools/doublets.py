@@ -50,8 +50,8 @@ PARTNERS_FROM = 15
 PARTNERS_AGREE = 0.4
 """Share of those sums that must be of one pair of types."""
 
-SECONDS_PER_CELL = 0.0004
-"""Measured on one busy core of a server: 0.2 (kang) to 0.5 ms (pbmc3k) a cell."""
+SECONDS_PER_CELL = 0.0007
+"""Measured on one core: 0.6 (kang, 24,522 cells) to 0.9 ms (pbmc3k) a cell."""
 
 Say = Callable[[str, float | None], None]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cellwright.errors import RefusedError, ToolError
 from cellwright.tools import figures
@@ -15,22 +15,16 @@ from cellwright.tools.annotation_columns import LABEL
 from cellwright.tools.calls import block_of
 from cellwright.tools.columns import grouping
 from cellwright.tools.drug_drivers import contributions
+from cellwright.tools.explanation import Explained, ExplainResult
 from cellwright.tools.model_card import label_space
-from cellwright.tools.profiles import group_profiles
-from cellwright.tools.saliency_figure import TypeMap, saliency_map
-from cellwright.tools.salient_genes import (
-    ExplainedCells,
-    SalientGene,
-    expressed_rate,
-    salient_genes,
-)
+from cellwright.tools.saliency_figure import MIN_GROUP, TypeMap, gene_figure, saliency_map
+from cellwright.tools.salient_genes import ExplainedCells, expressed_rate, salient_genes
 from cellwright.tools.selection import default_grouping, groups_of, keys_of, one_group, symbols
-from cellwright.tools.spec import Claim, Needs, Table, ToolArgs, ToolResult, ToolSpec, Verdict
+from cellwright.tools.spec import Needs, ToolArgs, ToolSpec, Verdict
 from cellwright.tools.workbench import Workbench
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from matplotlib.axes import Axes
     from pandas import Series
 
     from cellwright.artifacts import ArtifactRef
@@ -44,7 +38,6 @@ MAX_CELLS_EACH = 30
 """The same where every type of a file is explained."""
 
 MAX_TYPES = 12
-MIN_GROUP = 3
 
 
 class ExplainArgs(ToolArgs):
@@ -63,142 +56,6 @@ class ExplainArgs(ToolArgs):
         "the file's labels, else what the cell model calls the cells, when left out.",
     )
     n_genes: int = Field(default=10, ge=1, le=100, description="Genes to name.")
-
-
-class Explained(BaseModel):
-    """The genes behind one label."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str = Field(description="Cell type or drug.")
-    read_as: str = Field(description="The model's label, or the screen's name of the drug.")
-    ontology_id: str = Field(description="Cell Ontology id of the type; may be empty.")
-    cells_from: str = Field(description="Where the explained cells come from, in words.")
-    n_cells: int = Field(description="Cells explained.")
-    n_used: int = Field(description="Cells of those that saliency was taken on.")
-    genes: tuple[SalientGene, ...] = Field(description="The genes, most salient first.")
-    names: tuple[str, ...] = Field(description="Their symbols.")
-    backed: tuple[str, ...] = Field(description="Those with a marker record for the type.")
-    share_backed: float = Field(description="Share of the genes with such a record.")
-    share_expressed: float = Field(description="The same of all genes that these cells express.")
-    n_expressed: int = Field(description="Number of those genes.")
-
-
-class ExplainResult(ToolResult):
-    """The genes behind an answer, or behind every type of a file."""
-
-    target: str = Field(description="cell_type or drug.")
-    method: str = Field(description="How saliency was computed.")
-    predicted: float | None = Field(description="Predicted z of ln IC50 for a drug, or None.")
-    explained: tuple[Explained, ...] = Field(description="Each label, largest group first.")
-    n_types: int = Field(description="Labels explained.")
-    n_over_half: int = Field(description="Those of whose genes more than half have a record.")
-    mean_backed: float = Field(description="Mean over the labels of the share with a record.")
-    mean_expressed: float = Field(description="Mean of the same of all genes that cells express.")
-    left_out: tuple[str, ...] = Field(description="Groups that were not explained.")
-
-    def claims(self) -> list[Claim]:
-        """The genes, the records behind them, and what saliency is not."""
-        if self.target == "drug":
-            return self._drug()
-        found = self._one() if len(self.explained) == 1 else self._every()
-        if self.left_out:
-            found.append(
-                Claim(
-                    template="Not explained, for too few cells or a name that is no cell type: "
-                    "{left_out}.",
-                    kind="caveat",
-                )
-            )
-        found.append(
-            Claim(
-                template="Saliency says what the model looks at, which need not be what makes the "
-                "cell what it is; genes without a record are not thereby new markers.",
-                kind="caveat",
-            )
-        )
-        return found
-
-    def _one(self) -> list[Claim]:
-        found = [
-            Claim(
-                template="The genes that speak most for **{explained.0.label}** in the cell model "
-                "({method}, mean over {explained.0.n_used:,} of {explained.0.n_cells:,} cells "
-                "{explained.0.cells_from}) are {explained.0.names}."
-            )
-        ]
-        if self.explained[0].ontology_id:
-            found.append(
-                Claim(
-                    template="{explained.0.share_backed:.0%} of them have a marker record for "
-                    "{explained.0.read_as} or a related type, against "
-                    "{explained.0.share_expressed:.0%} of the {explained.0.n_expressed:,} genes "
-                    "that these cells express."
-                )
-            )
-        for at, gene in enumerate(self.explained[0].genes):
-            if gene.citation and len(found) < 5:
-                where = f"explained.0.genes.{at}"
-                found.append(Claim(template=f"{{{where}.evidence.0.text}} {{{where}.citation}}"))
-        return found
-
-    def _every(self) -> list[Claim]:
-        found = [
-            Claim(
-                template="For each of {n_types} types of cells {explained.0.cells_from}, the genes "
-                "that speak most for it in the cell model were found by {method}. On average "
-                "{mean_backed:.0%} of them have a marker record for their type or a related one, "
-                "against {mean_expressed:.0%} of the genes that the same cells express; for "
-                "{n_over_half} types it is more than half."
-            )
-        ]
-        for at in range(min(3, len(self.explained))):
-            where = f"explained.{at}"
-            found.append(Claim(template=f"**{{{where}.label}}**: {{{where}.names}}."))
-        return found
-
-    def _drug(self) -> list[Claim]:
-        return [
-            Claim(
-                template="The predicted response to **{explained.0.read_as}** of "
-                "{explained.0.n_cells:,} cells ({explained.0.cells_from}) is z {predicted:.2f} "
-                "against the lines of the screen; the genes that move it most are "
-                "{explained.0.names}."
-            ),
-            Claim(
-                template="These genes carry a linear model fitted on cell lines: they are "
-                "correlates of response, not its causes.",
-                kind="caveat",
-            ),
-        ]
-
-    def report_tables(self) -> list[Table]:
-        """The genes with their evidence; of several types, each type with its genes."""
-        if len(self.explained) > 1:
-            columns = (
-                ("label", "Type"),
-                ("n_cells:,", "Cells"),
-                ("names", "Genes that speak for it"),
-                ("backed", "With a marker record"),
-                ("share_backed:.0%", "Share with a record"),
-                ("share_expressed:.0%", "Of expressed genes"),
-            )
-            return [Table(title="Salient genes by type", rows="explained", columns=columns)]
-        genes = self.explained[0].genes
-        shown = [
-            ("gene", "Gene"),
-            ("name", "Name"),
-            ("saliency:.2f", "Saliency"),
-            ("share_in:.0%", "Expressed in these cells"),
-            ("share_out:.0%", "elsewhere"),
-        ]
-        if genes and genes[0].share_out is None:
-            shown = shown[:-1]
-        if self.target == "cell_type":
-            shown += [("n_records:,", "Marker records"), ("citation", "First record")]
-        else:
-            shown.append(("is_target", "Drug target"))
-        return [Table(title="Salient genes", rows="explained.0.genes", columns=tuple(shown))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +83,7 @@ def _run(args: ExplainArgs, bench: Workbench) -> ExplainResult:
         msg = f"No gene of this file speaks for {read_as!r} in the cell model."
         raise ToolError(msg)
     one = _explained(ranked, adata, bench)
-    figure = _figure(cells, one.genes, adata, bench, target=args.target)
+    figure = _figure(one, adata, bench, target=args.target)
     return _result(args, [one], bench, figure, method=ranked.method)
 
 
@@ -261,7 +118,7 @@ def _explain_every(args: ExplainArgs, adata: AnnData, bench: Workbench) -> Expla
     left_out += [one.cells.label for one in found if not one.order]
     explained = [_explained(one, adata, bench) for one in kept]
     if len(explained) == 1:
-        figure = _figure(kept[0].cells, explained[0].genes, adata, bench, target=args.target)
+        figure = _figure(explained[0], adata, bench, target=args.target)
     else:
         figure = _map(kept, explained, adata, bench)
     return _result(args, explained, bench, figure, method=kept[0].method, left_out=left_out)
@@ -355,7 +212,7 @@ def _explain_drug(args: ExplainArgs, adata: AnnData, bench: Workbench) -> Explai
         cells=cells, read_as=drug, scores=shares, order=order, n_used=len(rows), method=method
     )
     one = _explained(ranked, adata, bench)
-    figure = _figure(cells, one.genes, adata, bench, target=args.target)
+    figure = _figure(one, adata, bench, target=args.target)
     return _result(args, [one], bench, figure, method=method, predicted=predicted)
 
 
@@ -494,6 +351,14 @@ def _result(
     )
 
 
+def _figure(one: Explained, adata: AnnData, bench: Workbench, *, target: str) -> ArtifactRef:
+    """One label's genes, beside their expression in the annotated or labelled groups."""
+    name = LABEL if LABEL in adata.obs else default_grouping(bench.passport)
+    groups = grouping(adata.obs, name) if name else None
+    figure = gene_figure(one.label, one.genes, adata, groups, target=target)
+    return figures.save(figure, bench, f"Salient genes of {one.label}", tool=NAME)
+
+
 def _map(
     ranked: list[_Ranked], explained: list[Explained], adata: AnnData, bench: Workbench
 ) -> ArtifactRef:
@@ -509,78 +374,6 @@ def _map(
         title="Genes behind each type",
     )
     return figures.save(saliency_map(content), bench, "Salient genes by type", tool=NAME)
-
-
-def _figure(
-    cells: ExplainedCells,
-    genes: tuple[SalientGene, ...],
-    adata: AnnData,
-    bench: Workbench,
-    *,
-    target: str,
-) -> ArtifactRef:
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    groups = _shown_groups(adata, bench)
-    height = 1.9 + 0.27 * len(genes)
-    figure = Figure(figsize=(8.8, height), dpi=figures.DPI, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
-    at = np.arange(len(genes))
-    marked = [gene.n_records > 0 or gene.is_target for gene in genes]
-    tint = [figures.PALETTE[0] if one else "#B9B9B9" for one in marked]
-    left.barh(at, [gene.saliency for gene in genes], color=tint)
-    left.set_yticks(at, [gene.gene for gene in genes], fontstyle="italic")
-    left.invert_yaxis()
-    left.set_xlabel(
-        "contribution to z (negative: towards sensitive)"
-        if target == "drug"
-        else "saliency (share of the strongest)",
-        fontsize=9,
-    )
-    left.axvline(0, color="#888888", linewidth=0.7)
-    word = ("drug target", "other") if target == "drug" else ("marker record", "no record")
-    figure.legend(
-        handles=[
-            Patch(color=figures.PALETTE[0], label=word[0]),
-            Patch(color="#B9B9B9", label=word[1]),
-        ],
-        frameon=False, fontsize=8, loc="outside lower left", ncols=2,
-    )  # fmt: skip
-    figures.plain(left)
-    _heat(right, groups, genes, adata)
-    what = "genes behind the response to" if target == "drug" else "genes behind"
-    figure.suptitle(f"{what.capitalize()} {figures.short(cells.label, 40)}", fontsize=11)
-    return figures.save(figure, bench, f"Salient genes of {cells.label}", tool=NAME)
-
-
-def _shown_groups(adata: AnnData, bench: Workbench) -> Series:
-    name = LABEL if LABEL in adata.obs else default_grouping(bench.passport)
-    if name is None:
-        import pandas as pd
-
-        return pd.Series(["all cells"] * adata.n_obs, index=adata.obs_names, dtype="category")
-    return grouping(adata.obs, name)
-
-
-def _heat(axes: Axes, groups: Series, genes: tuple[SalientGene, ...], adata: AnnData) -> None:
-    by_symbol = {name: at for at, name in enumerate(symbols(adata))}
-    at = [by_symbol[gene.gene] for gene in genes]
-    keep = groups.notna().to_numpy()
-    profiles = group_profiles(adata.X[keep][:, at], groups[keep])
-    counts = groups.value_counts()
-    names = [str(name) for name in counts.index if counts[name] >= MIN_GROUP][:14]
-    means = np.array([profiles[name].mean_in for name in names]).T
-    scaled = means / np.maximum(means.max(axis=1, keepdims=True), 1e-9)
-    image = axes.imshow(scaled, cmap=figures.SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
-    axes.set_yticks([])
-    axes.set_xticks(
-        range(len(names)), [figures.short(name, 26) for name in names], rotation=45, ha="right",
-        fontsize=7.5,
-    )  # fmt: skip
-    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("mean expression\n(share of highest group)", fontsize=7.5)
-    bar.ax.tick_params(labelsize=7)
 
 
 def _gate(args: ExplainArgs, passport: Passport | None, bench: Workbench) -> Verdict:

@@ -1,4 +1,4 @@
-"""The heat map of salient genes by type, with marks where a marker record says the same."""
+"""Figures of salient genes: by type as a heat map, or of one label, marked by records."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellwright.tools import figures
+from cellwright.tools.profiles import group_profiles
+from cellwright.tools.salient_genes import SalientGene
+from cellwright.tools.selection import symbols
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import Series
 
 ROW_HEIGHT = 0.155
+MIN_GROUP = 3
+MAX_GROUPS = 14
+UNMARKED = "#B9B9B9"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +83,82 @@ def saliency_map(content: TypeMap, *, dpi: int = figures.DPI) -> Figure:
     bar.ax.tick_params(labelsize=6)
     figure.suptitle(content.title, fontsize=10)
     return figure
+
+
+def gene_figure(
+    label: str,
+    genes: Sequence[SalientGene],
+    adata: AnnData,
+    groups: Series | None,
+    *,
+    target: str,
+) -> Figure:
+    """Bars of saliency, coloured where a record backs the gene, beside expression by group.
+
+    Args:
+        label: The type or drug.
+        genes: Its genes.
+        adata: The data.
+        groups: Groups of cells whose expression is shown; None for all cells as one.
+        target: ``cell_type`` or ``drug``.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    height = 1.9 + 0.27 * len(genes)
+    figure = Figure(figsize=(8.8, height), dpi=figures.DPI, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    at = np.arange(len(genes))
+    marked = [gene.n_records > 0 or gene.is_target for gene in genes]
+    tint = [figures.PALETTE[0] if one else UNMARKED for one in marked]
+    left.barh(at, [gene.saliency for gene in genes], color=tint)
+    left.set_yticks(at, [gene.gene for gene in genes], fontstyle="italic")
+    left.invert_yaxis()
+    left.set_xlabel(
+        "contribution to z (negative: towards sensitive)"
+        if target == "drug"
+        else "saliency (share of the strongest)",
+        fontsize=9,
+    )
+    left.axvline(0, color="#888888", linewidth=0.7)
+    word = ("drug target", "other") if target == "drug" else ("marker record", "no record")
+    figure.legend(
+        handles=[
+            Patch(color=figures.PALETTE[0], label=word[0]),
+            Patch(color=UNMARKED, label=word[1]),
+        ],
+        frameon=False, fontsize=8, loc="outside lower left", ncols=2,
+    )  # fmt: skip
+    figures.plain(left)
+    _heat(right, groups, genes, adata)
+    what = "genes behind the response to" if target == "drug" else "genes behind"
+    figure.suptitle(f"{what.capitalize()} {figures.short(label, 40)}", fontsize=11)
+    return figure
+
+
+def _heat(axes: Axes, groups: Series | None, genes: Sequence[SalientGene], adata: AnnData) -> None:
+    if groups is None:
+        import pandas as pd
+
+        groups = pd.Series(["all cells"] * adata.n_obs, index=adata.obs_names, dtype="category")
+    by_symbol = {name: at for at, name in enumerate(symbols(adata))}
+    at = [by_symbol[gene.gene] for gene in genes]
+    keep = groups.notna().to_numpy()
+    profiles = group_profiles(adata.X[keep][:, at], groups[keep])
+    counts = groups.value_counts()
+    shown = [str(name) for name in counts.index if counts[name] >= MIN_GROUP]
+    names = (shown or [str(name) for name in counts.index if counts[name]])[:MAX_GROUPS]
+    means = np.array([profiles[name].mean_in for name in names]).T
+    scaled = means / np.maximum(means.max(axis=1, keepdims=True), 1e-9)
+    image = axes.imshow(scaled, cmap=figures.SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
+    axes.set_yticks([])
+    axes.set_xticks(
+        range(len(names)), [figures.short(name, 26) for name in names], rotation=45, ha="right",
+        fontsize=7.5,
+    )  # fmt: skip
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label("mean expression\n(share of highest group)", fontsize=7.5)
+    bar.ax.tick_params(labelsize=7)
 
 
 def _halves(tops: Mapping[str, Sequence[str]]) -> list[list[str]]:

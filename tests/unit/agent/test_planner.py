@@ -215,3 +215,16 @@ def test_a_model_name_that_cannot_be_used_says_why() -> None:
         choose_model(Settings(), "gpt-5")
     with pytest.raises(CellwrightError, match=r"cellwright\[ollama\]"):
         choose_model(Settings(), "ollama:llama3")
+
+
+@pytest.mark.parametrize(
+    ("ask", "tool"),
+    [
+        ("are there doublets?", "annotate_cells"),
+        ("how many doublets do I have", "annotate_cells"),
+        ("flag low-quality cells", "preprocess_dataset"),
+        ("check the quality of my cells", "preprocess_dataset"),
+    ],
+)
+def test_doubts_on_cells_reach_the_tool_that_warns_of_them(ask: str, tool: str) -> None:
+    assert [step.tool for step in route([ask], BARE).steps] == [tool]

@@ -34,10 +34,25 @@ def test_shapes() -> None:
     cells = make_input()
     queries = network.queries(cells)
     assert queries.shape == (6, 2, 16)
-    assert network.soft_tokens(queries).shape == (6, 2, 32)
+    assert network.soft_tokens(network.read(cells)).shape == (6, 2, 32)
     wide, deep, vector = network.scores(cells, torch.arange(5), torch.randn(2, 384))
     assert wide.shape == deep.shape == (6, 7)
     torch.testing.assert_close(vector.norm(dim=1), torch.ones(6))
+
+
+def test_soft_tokens_spell_what_the_readout_expects_among_the_labels_offered() -> None:
+    network = make_network()
+    network.response_L[4] = True
+    network.spelling_LQH.copy_(torch.eye(5)[:, None, :].repeat(1, 2, 7)[:, :, :32])
+    reading = network.read(make_input())
+    free = network.soft_tokens(reading)[:, 0, :5]
+    shares = reading.scores[:, :4].softmax(dim=1)
+    torch.testing.assert_close(free, torch.cat([shares, torch.ones(6, 1)], dim=1))
+    offered = torch.tensor([[False, True, False, True, False]]).expand(6, -1)
+    among = network.soft_tokens(reading, offered)[:, 0, :5]
+    assert (among[:, [0, 2]] == 0).all()
+    torch.testing.assert_close(among[:, [1, 3]], shares[:, [1, 3]] / shares[:, [1, 3]].sum(1, True))
+    assert (among[:, 4] == 1).all()  # types were offered, which says nothing of responses
 
 
 def test_the_mlp_reader_gives_as_many_queries() -> None:

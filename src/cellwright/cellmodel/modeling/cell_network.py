@@ -1,5 +1,7 @@
 """The whole network but the base language model: what a checkpoint stores."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +10,22 @@ from cellwright.cellmodel.modeling.decoder import CountDecoder
 from cellwright.cellmodel.modeling.encoder import CellEncoder, CellInput
 from cellwright.cellmodel.modeling.gene_vectors import GeneVectors
 from cellwright.cellmodel.modeling.readout import ReadOut, Shown
+
+
+class Reading(NamedTuple):
+    """What encoder and ReadOut make of cells.
+
+    Attributes:
+        queries: ``(B, Q, D)`` query outputs.
+        scores: ``(B, L)`` calibrated scores of all known labels.
+    """
+
+    queries: Tensor
+    scores: Tensor
+
+    def rows(self, chosen: Tensor) -> "Reading":
+        """The reading of some of the cells."""
+        return Reading(self.queries[chosen], self.scores[chosen])
 
 
 class CellNetwork(nn.Module):
@@ -48,21 +66,33 @@ class CellNetwork(nn.Module):
         """Query outputs ``(B, Q, D)``."""
         return self.encoder(cells, self.genes)
 
-    def soft_tokens(self, query_BQD: Tensor) -> Tensor:
-        """Input embeddings of the language model that stand for the cell, ``(B, Q, H)``.
+    def read(self, cells: CellInput) -> Reading:
+        """Read cells once, for the language model to be asked about."""
+        queries, readout = self.queries(cells), self.readout
+        known = torch.arange(len(self.response_L))
+        deep = readout.deep(readout.cell_vector(queries), readout.label_vectors(known))
+        return Reading(queries, readout.combine(readout.wide(cells.expression, known), deep))
 
-        They are the projected queries, on top of the spelling that the deep ReadOut expects: what
-        the classifier knows need not be learned again by passes of the language model.
+    def soft_tokens(self, reading: Reading, among_BL: Tensor | None = None) -> Tensor:
+        """Input embeddings of the language model that stand for the cells, ``(B, Q, H)``.
+
+        They are the projected queries, on top of the spelling that the ReadOut expects: what the
+        classifier knows need not be learned again by passes of the language model.
+
+        Args:
+            reading: The cells.
+            among_BL: True for the labels that a question offers; it bears on those of its kind,
+                cell types or drug responses. None where none does.
         """
-        readout = self.readout
-        everything = torch.arange(len(self.response_L))
-        labels = readout.label_vectors(everything)
-        scores = readout.deep(readout.cell_vector(query_BQD), labels)
-        share = sum(
-            scores.masked_fill(other, -torch.inf).softmax(dim=1).nan_to_num()
-            for other in (self.response_L, ~self.response_L)
-        )
-        return self.projector(query_BQD) + torch.einsum("bl,lqh->bqh", share, self.spelling_LQH)
+        share = torch.zeros_like(reading.scores)
+        for kind in (self.response_L, ~self.response_L):
+            left_out = ~kind.expand_as(share)
+            if among_BL is not None:
+                offered = among_BL & kind
+                left_out = left_out | (~offered & offered.any(dim=1, keepdim=True))
+            share += reading.scores.masked_fill(left_out, -torch.inf).softmax(dim=1).nan_to_num()
+        spelled = torch.einsum("bl,lqh->bqh", share, self.spelling_LQH)
+        return self.projector(reading.queries) + spelled
 
     def scores(
         self,

@@ -13,7 +13,7 @@ from cellwright.cellmodel.modeling.cell_language import CellLanguage
 from cellwright.cellmodel.modeling.cell_network import CellNetwork
 from cellwright.cellmodel.training.calibration import blended, score_cells
 from cellwright.cellmodel.training.data import CellSampler, CellSet, Corpus
-from cellwright.cellmodel.training.language_stage import PromptWriter, frozen_queries
+from cellwright.cellmodel.training.language_stage import PromptWriter, frozen_reading
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +92,10 @@ def evaluate_language(
                 writer.annotate(label, file, rng, mode=mode, options=options)
                 for label, file in zip(draw.labels, draw.sets, strict=True)
             ]
+            offered = np.stack([writer.offered(example) for example in examples])
             with torch.inference_mode():
-                soft = network.soft_tokens(frozen_queries(network, draw.expression))
+                reading = frozen_reading(network, draw.expression)
+                soft = network.soft_tokens(reading, torch.from_numpy(offered))
             for at, (example, label) in enumerate(zip(examples, draw.labels, strict=True)):
                 among = example.among or writer.types
                 answer = language.speak(

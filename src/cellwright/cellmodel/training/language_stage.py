@@ -25,22 +25,22 @@ from cellwright.cellmodel.instructions.templates import (
 )
 from cellwright.cellmodel.modeling.cell_input import cell_input
 from cellwright.cellmodel.modeling.cell_language import CellLanguage, left_pad
-from cellwright.cellmodel.modeling.cell_network import CellNetwork
+from cellwright.cellmodel.modeling.cell_network import CellNetwork, Reading
 from cellwright.cellmodel.training.data import CellSampler, Corpus
 from cellwright.cellmodel.training.losses import token_loss
 from cellwright.cellmodel.training.trainer import Trainer
 
 POOL = 6000
-"""Training cells whose queries are computed once: the encoder is frozen from here on."""
+"""Training cells that are read once: the encoder is frozen from here on."""
 MOST_OPTIONS = 6
 """Options of the cell's own file, unless all are listed."""
-ALL_OPTIONS_SHARE = 0.1
+ALL_OPTIONS_SHARE = 0.25
 DECOY_SHARE = 0.35
 """How often labels of other files stand among the options."""
 MOST_DECOYS = 3
 GENERATION_SHARE = 0.2
 OPTIONS_SHARE = 0.65
-CHAT_SHARE = 0.35
+CHAT_SHARE = 0.45
 """Prompts answered in a sentence: most of its words say nothing of the cell."""
 IGNORED = -100
 
@@ -92,6 +92,10 @@ class PromptWriter:
     def types(self) -> tuple[str, ...]:
         """Names of all cell types: what a question without options is answered among."""
         return tuple(n for at, n in enumerate(self.names) if at not in self._responses)
+
+    def offered(self, example: Example) -> np.ndarray:
+        """Labels that a question offers, ``(L,)`` bool; all where it offers none."""
+        return self.corpus.labels.offered(example.among or self.types)
 
     def draw_language(self, rng: np.random.Generator) -> Language:
         """A language, by the shares."""
@@ -184,33 +188,34 @@ class PromptWriter:
         return [int(at) for at in kept[: int(rng.integers(1, MOST_DECOYS + 1))]]
 
 
-def frozen_queries(network: CellNetwork, expression: object) -> Tensor:
-    """Queries of cells without gradient or dropout."""
+def frozen_reading(network: CellNetwork, expression: object) -> Reading:
+    """What the network makes of cells, without gradient or dropout."""
     with torch.no_grad():
         cells = cell_input(
             expression, network.genes.usual_V.numpy(), network.config.encoder.n_gene_tokens
         )
-        return network.queries(cells)
+        return network.read(cells)
 
 
 @dataclass(frozen=True)
-class QueryPool:
-    """Queries of drawn cells, ``(P, Q, D)``, with their type and file."""
+class CellPool:
+    """Drawn cells as the network reads them, with their label and file."""
 
-    queries: Tensor
+    reading: Reading
     labels: np.ndarray
     sets: np.ndarray
 
 
-def query_pool(network: CellNetwork, corpus: Corpus, config: TrainConfig) -> QueryPool:
+def cell_pool(network: CellNetwork, corpus: Corpus, config: TrainConfig) -> CellPool:
     """Draw cells as in training of the encoder, and read them once."""
     sampler = CellSampler(corpus, panel_rate=config.panel_rate, drop=config.gene_drop)
     rng = np.random.default_rng(config.seed)
     network.eval()
     size = min(POOL, 50 * config.language.steps)
     draws = [sampler.draw(rng, 128) for _ in range(-(-size // 128))]
-    return QueryPool(
-        torch.cat([frozen_queries(network, draw.expression) for draw in draws]),
+    parts = [frozen_reading(network, draw.expression) for draw in draws]
+    return CellPool(
+        Reading(*(torch.cat(column) for column in zip(*parts, strict=True))),
         np.concatenate([draw.labels for draw in draws]),
         np.concatenate([draw.sets for draw in draws]),
     )
@@ -245,7 +250,7 @@ def train_language(
     network: CellNetwork,
     language: CellLanguage,
     writer: PromptWriter,
-    pool: QueryPool,
+    pool: CellPool,
     *,
     config: TrainConfig,
     folder: Path,
@@ -278,8 +283,12 @@ def train_language(
                     language=language_of_batch,
                 )
             )
-        rows = torch.from_numpy(chosen[np.array(with_cell)])
-        soft = network.soft_tokens(pool.queries[rows]) if len(rows) else None
+        asked = np.flatnonzero(with_cell)
+        soft = None
+        if len(asked):
+            offered = np.stack([writer.offered(examples[at]) for at in asked])
+            reading = pool.reading.rows(torch.from_numpy(chosen[asked]))
+            soft = network.soft_tokens(reading, torch.from_numpy(offered))
         loss, hit = answer_loss(language, examples, soft)
         return {"loss": loss, "token_accuracy": hit}
 

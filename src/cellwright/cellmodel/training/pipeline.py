@@ -42,7 +42,7 @@ from cellwright.cellmodel.training.evaluation import (
 )
 from cellwright.cellmodel.training.language_stage import (
     PromptWriter,
-    query_pool,
+    cell_pool,
     spell_labels,
     train_language,
 )
@@ -163,7 +163,7 @@ class Pipeline:
         self._note("calibration", {**found, "done": True})
 
     def _language(self) -> None:
-        pool = query_pool(self.network, self.corpus, self.recipe)
+        pool = cell_pool(self.network, self.corpus, self.recipe)
         writer = PromptWriter(
             self.corpus, "train", seed=self.recipe.seed, kept=self.recipe.template_share
         )
