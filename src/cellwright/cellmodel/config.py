@@ -170,9 +170,12 @@ class TrainConfig:
         panel_rate: Share of training cells seen through another data set's gene panel.
         tune_inputs: Whether the language stage moves the projector and the added tokens' inputs
             too. Without it the backward pass stops at the lowest adapter.
+        joint: Whether encoder and ReadOut learn in the language stage too, on the sum of losses.
+            They are then calibrated anew after it, and not refitted before.
         precision: Of the language stage's forward pass; ``auto`` takes bf16 where the hardware is
             fast at it.
         answers_tested: Test cells that the language model is asked about, in each mode.
+        baseline: Whether a logistic regression stands beside the model on its card.
         tasks: What is learned: ``CTA`` cell types, ``DSP`` drug response, ``CPCG`` generation.
         template_share: Share of the training templates that the language stage sees.
         seed: Seed of every draw.
@@ -187,9 +190,11 @@ class TrainConfig:
     gene_drop: float = 0.2
     panel_rate: float = 0.3
     answers_tested: int = 48
+    baseline: bool = True
     tasks: tuple[Literal["CTA", "DSP", "CPCG"], ...] = ("CTA", "DSP", "CPCG")
     template_share: float = 1.0
     tune_inputs: bool = True
+    joint: bool = False
     precision: Literal["auto", "bf16", "no"] = "auto"
     seed: int = 0
     threads: int = 0

@@ -86,8 +86,9 @@ class LabelSpace:
         return self._index.get(_plain(text))
 
     def offered(self, answers: Sequence[str]) -> np.ndarray:
-        """Labels that a list of answers may mean, ``(L,)`` bool: types with what is below them, and
-        every drug response of a word. All, where one of the answers is new to the model.
+        """Labels that a list of answers may mean, ``(L,)`` bool.
+
+        A type with what is below it, a response with every drug's; all, where one answer is new.
         """
         table = np.zeros(len(self), dtype=bool)
         for answer in answers:

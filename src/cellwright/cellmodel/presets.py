@@ -86,10 +86,11 @@ def quick() -> Preset:
 
 
 def full() -> Preset:
-    """``base`` with adapters everywhere and longer stages, for a GPU."""
+    """``base`` with adapters everywhere, longer stages and one joint stage, for a GPU."""
     preset = _with_train(
         base(),
         tune_inputs=True,
+        joint=True,
         encoder=StageConfig(steps=20_000, batch_size=256),
         language=StageConfig(steps=6_000, batch_size=32, learning_rate=3e-4, weight_decay=0.0),
         decoder=StageConfig(steps=20_000, batch_size=128),
@@ -127,6 +128,7 @@ ENCODER_VARIANTS: Mapping[str, Callable[[Preset], Preset]] = {
 LANGUAGE_VARIANTS: Mapping[str, Callable[[Preset], Preset]] = {
     "scratch": lambda p: _with_language(p, pretrained=False, lora_rank=0),
     "full-weights": lambda p: _with_language(p, lora_rank=0),
+    "joint": lambda p: _with_train(p, tune_inputs=True, joint=True),
     "single-task-language": lambda p: _with_train(p, tasks=("CTA",)),
     **{
         f"templates-{share}": lambda p, s=share: _with_train(p, template_share=s / 100)  # type: ignore[misc]

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cellwright.cellmodel.config import CheckpointError
 from cellwright.cellmodel.data.block import CellBlock, make_block
 from cellwright.cellmodel.generation import UnknownTypeError
 from cellwright.cellmodel.inference import CellModel
+from cellwright.cellmodel.presets import debug
 from cellwright.cellmodel.saliency import explain
 from cellwright.cellmodel.streaming import stream
 from cellwright.cellmodel.training.encoder_stage import train_encoder
@@ -145,6 +147,23 @@ def test_the_card_is_measured(trained: Path) -> None:
     assert {row["dataset"] for row in card["test"]} == {"one", "two"}
     assert all(0 <= row["logistic_macro_f1"] <= 1 for row in card["test"])
     assert card["language_test"]["n"] == 2
+
+
+def test_a_joint_stage_moves_encoder_and_language_together(tmp_path: Path) -> None:
+    start = debug()
+    preset = dataclasses.replace(start, train=dataclasses.replace(start.train, joint=True))
+    pipeline = make_pipeline(tmp_path, preset)
+    pipeline.run(["encoder"])
+    before = {name: one.clone() for name, one in pipeline.network.state_dict().items()}
+    pipeline.run(["language"])
+    after = pipeline.network.state_dict()
+    moved = {name for name, one in after.items() if not torch.equal(one, before[name])}
+    assert any(name.startswith("encoder.") for name in moved)
+    assert any(name.startswith("readout.") for name in moved)
+    assert not any(name.startswith("decoder.") for name in moved)
+    lines = (tmp_path / "state" / "language.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    assert last["loss"] == pytest.approx(last["language"] + last["readout"], abs=1e-4)
 
 
 def test_a_checkpoint_of_another_format_is_refused(trained: Path, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Stage 2: cells become words that the language model reads; the encoder stays as it is."""
+"""Stage 2: cells become words that the language model reads, with or without the encoder moving."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from cellwright.cellmodel.modeling.cell_input import cell_input
 from cellwright.cellmodel.modeling.cell_language import CellLanguage, left_pad
 from cellwright.cellmodel.modeling.cell_network import CellNetwork, Reading
 from cellwright.cellmodel.training.data import CellSampler, Corpus
-from cellwright.cellmodel.training.losses import token_loss
+from cellwright.cellmodel.training.losses import candidate_loss, token_loss
 from cellwright.cellmodel.training.trainer import Trainer
 
 POOL = 6000
@@ -197,13 +197,64 @@ def frozen_reading(network: CellNetwork, expression: object) -> Reading:
         return network.read(cells)
 
 
-@dataclass(frozen=True)
-class CellPool:
-    """Drawn cells as the network reads them, with their label and file."""
+class ReadCells(NamedTuple):
+    """Cells as the network reads them.
+
+    Attributes:
+        reading: What it makes of them.
+        labels: ``(B,)`` true labels.
+        sets: ``(B,)`` files.
+        loss: Loss of the ReadOut on them, where it learns too.
+    """
 
     reading: Reading
     labels: np.ndarray
     sets: np.ndarray
+    loss: Tensor | None = None
+
+
+class CellSource(Protocol):
+    """Where the cells of a batch come from."""
+
+    def draw(self, rng: np.random.Generator, n: int) -> ReadCells:
+        """Some cells."""
+        ...
+
+
+@dataclass(frozen=True)
+class CellPool:
+    """Cells that were read once: the encoder is frozen."""
+
+    cells: ReadCells
+
+    def draw(self, rng: np.random.Generator, n: int) -> ReadCells:
+        """Cells of the pool."""
+        chosen = rng.integers(len(self.cells.labels), size=n)
+        reading = self.cells.reading.rows(torch.from_numpy(chosen))
+        return ReadCells(reading, self.cells.labels[chosen], self.cells.sets[chosen])
+
+
+@dataclass(frozen=True)
+class LiveCells:
+    """Cells that are read anew with gradient: encoder and ReadOut learn with the language model."""
+
+    network: CellNetwork
+    sampler: CellSampler
+
+    def draw(self, rng: np.random.Generator, n: int) -> ReadCells:
+        """Fresh training cells, with the ReadOut's loss on them."""
+        drawn = self.sampler.draw(rng, n)
+        network = self.network
+        cells = cell_input(
+            drawn.expression, network.genes.usual_V.numpy(), network.config.encoder.n_gene_tokens
+        )
+        queries, readout = network.queries(cells), network.readout
+        known = torch.arange(drawn.allowed.shape[1])
+        deep = readout.deep(readout.cell_vector(queries), readout.label_vectors(known))
+        allowed = torch.from_numpy(drawn.allowed)
+        loss = candidate_loss(deep, torch.from_numpy(drawn.labels), allowed)
+        scores = readout.combine(readout.wide(cells.expression, known), deep).detach()
+        return ReadCells(Reading(queries, scores), drawn.labels, drawn.sets, loss)
 
 
 def cell_pool(network: CellNetwork, corpus: Corpus, config: TrainConfig) -> CellPool:
@@ -215,9 +266,11 @@ def cell_pool(network: CellNetwork, corpus: Corpus, config: TrainConfig) -> Cell
     draws = [sampler.draw(rng, 128) for _ in range(-(-size // 128))]
     parts = [frozen_reading(network, draw.expression) for draw in draws]
     return CellPool(
-        Reading(*(torch.cat(column) for column in zip(*parts, strict=True))),
-        np.concatenate([draw.labels for draw in draws]),
-        np.concatenate([draw.sets for draw in draws]),
+        ReadCells(
+            Reading(*(torch.cat(column) for column in zip(*parts, strict=True))),
+            np.concatenate([draw.labels for draw in draws]),
+            np.concatenate([draw.sets for draw in draws]),
+        )
     )
 
 
@@ -250,24 +303,38 @@ def train_language(
     network: CellNetwork,
     language: CellLanguage,
     writer: PromptWriter,
-    pool: CellPool,
     *,
     config: TrainConfig,
     folder: Path,
 ) -> None:
-    """Train projector, adapters and added tokens on annotation and generation prompts."""
+    """Train projector, adapters and added tokens on annotation and generation prompts.
+
+    With ``config.joint`` encoder and ReadOut are trained in the same steps, on the sum of the
+    losses; else they are frozen and cells come from a pool that was read once.
+    """
     countable = np.array([cells.card.has_counts for cells in writer.corpus.sets])
     wished = GENERATION_SHARE if "CPCG" in config.tasks else 0.0
     network.requires_grad_(requires_grad=False).eval()
     network.projector.requires_grad_(requires_grad=config.tune_inputs)
+    source: CellSource
+    if config.joint:
+        for name, parameter in network.named_parameters():
+            if name.startswith(("genes.", "encoder.", "readout.")):
+                parameter.requires_grad_(requires_grad=True)
+        source = LiveCells(
+            network,
+            CellSampler(writer.corpus, panel_rate=config.panel_rate, drop=2 * config.gene_drop),
+        )
+    else:
+        source = cell_pool(network, writer.corpus, config)
     language.tune_inputs = config.tune_inputs
 
     def step(_number: int, rng: np.random.Generator) -> Mapping[str, Tensor]:
-        chosen = rng.integers(len(pool.labels), size=config.language.batch_size)
+        cells = source.draw(rng, config.language.batch_size)
         examples, with_cell = [], []
         # One language a batch: Korean takes three times the tokens, and a batch is padded.
         language_of_batch = writer.draw_language(rng)
-        for label, file in zip(pool.labels[chosen], pool.sets[chosen], strict=True):
+        for label, file in zip(cells.labels, cells.sets, strict=True):
             mode: Mode = "chat" if rng.random() < CHAT_SHARE else "instruct"
             wish = bool(rng.random() < wished and countable[file])
             with_cell.append(not wish)
@@ -287,12 +354,16 @@ def train_language(
         soft = None
         if len(asked):
             offered = np.stack([writer.offered(examples[at]) for at in asked])
-            reading = pool.reading.rows(torch.from_numpy(chosen[asked]))
+            reading = cells.reading.rows(torch.from_numpy(asked))
             soft = network.soft_tokens(reading, torch.from_numpy(offered))
         loss, hit = answer_loss(language, examples, soft)
-        return {"loss": loss, "token_accuracy": hit}
+        if cells.loss is None:
+            return {"loss": loss, "token_accuracy": hit}
+        both = {"language": loss, "readout": cells.loss, "token_accuracy": hit}
+        return {"loss": loss + cells.loss, **both}
 
-    module = nn.ModuleDict({"projector": network.projector, "language": language})
+    moved = network if config.joint else network.projector
+    module = nn.ModuleDict({"projector": moved, "language": language})
     Trainer(
         "language",
         config.language,

@@ -42,7 +42,6 @@ from cellwright.cellmodel.training.evaluation import (
 )
 from cellwright.cellmodel.training.language_stage import (
     PromptWriter,
-    cell_pool,
     spell_labels,
     train_language,
 )
@@ -157,19 +156,21 @@ class Pipeline:
         if self.recipe.encoder.steps:
             train_encoder(self.network, self.corpus, self.recipe, self.folder)
         found = calibrate(self.network, self.corpus, seed=self.recipe.seed)
-        if self.recipe.encoder.steps:
+        if self.recipe.encoder.steps and not self.recipe.joint:
             refit(self.network, self.corpus, self.recipe, self.folder)
         self._keep(self.network)
         self._note("calibration", {**found, "done": True})
 
     def _language(self) -> None:
-        pool = cell_pool(self.network, self.corpus, self.recipe)
         writer = PromptWriter(
             self.corpus, "train", seed=self.recipe.seed, kept=self.recipe.template_share
         )
         recipe, folder = self.recipe, self.folder
         spell_labels(self.network, self.language, writer.spoken)
-        train_language(self.network, self.language, writer, pool, config=recipe, folder=folder)
+        train_language(self.network, self.language, writer, config=recipe, folder=folder)
+        if recipe.joint:
+            found = calibrate(self.network, self.corpus, seed=recipe.seed)
+            self._note("calibration", {**found, "done": True})
         self._keep(self.network)
         self._write("adapters", self.language.own_state())
 
@@ -187,7 +188,7 @@ class Pipeline:
         self.network.eval()
         rows = evaluate_readout(self.network, self.corpus)
         self._note("readout", {"rows": rows})
-        for cells in self.corpus.sets:
+        for cells in self.corpus.sets if self.recipe.baseline else ():
             name = f"logistic-{cells.card.name}"
             if not (self.folder / f"{name}.json").is_file():
                 self._note(name, logistic_baseline(cells))

@@ -125,6 +125,8 @@ def _language(context: EvalContext) -> list[EvalRow]:
         for mode in ("instruct", "instruct_options", "chat"):
             hits = round(tested[f"{mode}_accuracy"] * n)
             rows.append(_row("language", split, f"{mode}_accuracy", name, wilson(hits, n)))
+        deep = [one["macro_f1_deep"] for one in model.card["test"] if one["task"] == "cell type"]
+        rows.append(_row("language", split, "readout_macro_f1", name, mean_over(np.array(deep))))
         losses = [
             json.loads(line)["loss"]
             for line in (state / "language.jsonl").read_text(encoding="utf-8").splitlines()
@@ -153,6 +155,7 @@ def _shorten(preset: Preset, *, encoder: int = 0, language: int = 0, wide: int =
         language=dataclasses.replace(train.language, steps=language),
         wide_iterations=wide,
         answers_tested=ASKED,
+        baseline=False,
     )
     return dataclasses.replace(preset, model=model, train=recipe)
 
