@@ -128,10 +128,11 @@ class QueryLayer(nn.Module):
 
     def _cross(self, query_BQD: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         size, (length, width) = len(key), query_BQD.shape[1:]
-        rows = query_BQD.reshape(len(query_BQD), length * self.heads, width // self.heads)
-        rows = rows.expand(size, -1, -1)
-        scores = torch.baddbmm(bias, rows, key.mT, alpha=(width // self.heads) ** -0.5)
-        return (scores.softmax(dim=-1) @ value).view(size, length, width)
+        rows = query_BQD.reshape(len(query_BQD), 1, length * self.heads, width // self.heads)
+        mixed = functional.scaled_dot_product_attention(
+            rows.expand(size, -1, -1, -1), key[:, None], value[:, None], attn_mask=bias[:, None]
+        )
+        return mixed.reshape(size, length, width)
 
     def _heads(self, tokens: Tensor) -> Tensor:
         size, length, width = tokens.shape

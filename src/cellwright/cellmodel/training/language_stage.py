@@ -320,7 +320,7 @@ def train_language(
     if config.joint:
         for name, parameter in network.named_parameters():
             if name.startswith(("genes.", "encoder.", "readout.")):
-                parameter.requires_grad_(requires_grad=True)
+                parameter.requires_grad = True
         source = LiveCells(
             network,
             CellSampler(writer.corpus, panel_rate=config.panel_rate, drop=2 * config.gene_drop),
