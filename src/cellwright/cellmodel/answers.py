@@ -9,6 +9,7 @@ import torch
 from scipy import sparse
 
 from cellwright.cellmodel.data.block import make_block
+from cellwright.cellmodel.generation import draw_counts
 from cellwright.cellmodel.inference import MODE_ENDING, CellAnswer, CellModel
 from cellwright.cellmodel.instructions.extraction import extract_label
 from cellwright.cellmodel.instructions.templates import Mode
@@ -104,11 +105,7 @@ def describe_cell(
         measured: ``(V,)`` bool, genes to draw.
         seed: Seed of the draw.
     """
-    generator = torch.Generator().manual_seed(seed)
-    drawn = model.network.decoder.sample(
-        signal[None], model.network.genes(), torch.from_numpy(measured), generator
-    ).numpy()[0]
-    counts = sparse.csr_matrix(drawn[measured][None].astype(np.int32))
+    counts = draw_counts(model.network, signal[None], measured, seed=seed)
     keys = np.array(model.vocabulary.keys, dtype=object)[measured]
     block = make_block(counts, list(keys), model.vocabulary, "counts")
     label = model.annotate(block).labels[0]

@@ -17,7 +17,8 @@ from cellwright.cellmodel.modeling.cell_network import CellNetwork
 from cellwright.cellmodel.vocabulary import GeneVocabulary
 
 PACKAGED = Path(__file__).parent / "checkpoints" / "base"
-_FILES = ("config.json", "model.safetensors", "vocabulary.json", "labels.json", "card.json")
+VOCABULARY = "vocabulary.json"
+_FILES = ("config.json", "model.safetensors", VOCABULARY, "labels.json", "card.json")
 _WHOLE = 4096
 """Tensors up to this size keep fp32; larger ones are stored in fp16."""
 
@@ -63,7 +64,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     }
     save_file(tensors, folder / "model.safetensors")
     (folder / "config.json").write_text(dump_config(checkpoint.config), encoding="utf-8")
-    checkpoint.vocabulary.save(folder / "vocabulary.json")
+    checkpoint.vocabulary.save(folder / VOCABULARY)
     checkpoint.labels.save(folder / "labels.json")
     card = json.dumps(checkpoint.card, indent=1)
     (folder / "card.json").write_text(card + "\n", encoding="utf-8")
@@ -80,7 +81,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         msg = f"No cell model in {folder}: {', '.join(missing)} missing. Run `cellwright train`."
         raise CheckpointError(msg)
     config = parse_config((folder / "config.json").read_text(encoding="utf-8"))
-    vocabulary = GeneVocabulary.load(folder / "vocabulary.json")
+    vocabulary = GeneVocabulary.load(folder / VOCABULARY)
     labels = LabelSpace.load(folder / "labels.json")
     try:
         tensors = load_file(folder / "model.safetensors")
@@ -107,9 +108,10 @@ def lend_network(checkpoint: Checkpoint, state: Path) -> None:
     """Put a trained network where a training run looks for what its earlier stages left.
 
     The run must read the same data sets under the same seed: the weights are in the order of the
-    vocabulary and labels that come of them.
+    labels that come of them. It keeps the network's genes.
     """
     state.mkdir(parents=True, exist_ok=True)
+    checkpoint.vocabulary.save(state / VOCABULARY)
     tensors = {k: v.detach().contiguous() for k, v in checkpoint.network.state_dict().items()}
     save_file(tensors, state / "network.safetensors")
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cellwright.errors import CellwrightError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the checkpoint layout; a checkpoint of another version is not loaded."""
 
 
@@ -105,18 +105,14 @@ class DecoderConfig:
 
     Attributes:
         latent: Width of the latent variable.
-        hidden: Width of hidden layers.
-        condition: Width of the condition.
-        factors: Gene factors of the decoder's own, beside the shared gene vectors.
-        likelihood: ``nb`` or ``zinb``.
+        hidden: Width of the posterior's hidden layer, which only training needs.
+        genes: Genes of a file that the latent moves, the best expressed.
         kl_weight: Weight of the latent's KL divergence.
     """
 
-    latent: int = 24
-    hidden: int = 192
-    condition: int = 64
-    factors: int = 48
-    likelihood: Literal["nb", "zinb"] = "nb"
+    latent: int = 16
+    hidden: int = 64
+    genes: int = 4000
     kl_weight: float = 1.0
 
 
@@ -223,7 +219,11 @@ def parse_config(text: str) -> ModelConfig:
     values: dict[str, Any] = json.loads(text)
     found = values.pop("format", None)
     if found != FORMAT_VERSION:
-        msg = f"Checkpoint format {found!r}; this version of cellwright reads {FORMAT_VERSION}."
+        msg = (
+            f"Checkpoint format {found!r}; this version of cellwright reads {FORMAT_VERSION}. "
+            "Export it again from its training state (`cellwright train --stage decoder --state "
+            "STATE`), or take the packaged one."
+        )
         raise CheckpointError(msg)
     try:
         parts = {}

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from scipy import sparse
 
 from cellwright.cellmodel.instructions.templates import METADATA, Template, fill
 from cellwright.cellmodel.labels import LabelSpace, nearest_names, tissue_groups
+from cellwright.cellmodel.modeling.cell_language import CellLanguage
+from cellwright.cellmodel.modeling.cell_network import CellNetwork
 from cellwright.cellmodel.reference import TypeSource
 from cellwright.errors import CellwrightError
 
+CHUNK = 256
+"""Cells drawn at once."""
 PROMPT = Template(
     task="CPCG",
     instruction="Generate a {cell_type} from {species} {tissue}, sequenced by {sequencing_method}.",
@@ -76,6 +82,43 @@ def pick_source(
         return bool(wanted & tissue_groups(source.tissue)), len(shared), source.n_cells
 
     return max(same, key=fit)
+
+
+@torch.inference_mode()
+def wish_state(language: CellLanguage, prompt: str) -> tuple[torch.Tensor, str]:
+    """The language model's state at the signal token for a wish, ``(H,)``, and what it said.
+
+    Where it gives no signal, the signal token is put after the prompt.
+    """
+    spoken = language.speak([prompt], None)[0]
+    if spoken.signal is not None:
+        return spoken.signal, spoken.text
+    return language.signal_states([(prompt, "")])[0], ""
+
+
+@torch.inference_mode()
+def draw_counts(
+    network: CellNetwork, signals: torch.Tensor, measured: np.ndarray, *, seed: int
+) -> sparse.csr_matrix:
+    """Draw a cell for each state at the signal token.
+
+    Args:
+        network: Its decoder draws.
+        signals: ``(B, H)`` states.
+        measured: ``(V,)`` bool, genes to draw, G of them.
+        seed: Seed of the draw.
+
+    Returns:
+        ``(B, G)`` csr of integers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    genes = torch.from_numpy(measured)
+    chunks = [
+        network.decoder.sample(signals[start : start + CHUNK], genes, generator).numpy()
+        for start in range(0, len(signals), CHUNK)
+    ]
+    drawn = [sparse.csr_matrix(chunk[:, measured].astype(np.int32)) for chunk in chunks]
+    return sparse.csr_matrix(sparse.vstack(drawn))
 
 
 def generation_prompt(source: TypeSource) -> str:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from cellwright.cellmodel.checkpoint import PACKAGED, Checkpoint, load_checkpoint
 from cellwright.cellmodel.config import CheckpointError
 from cellwright.cellmodel.data.block import CellBlock
 from cellwright.cellmodel.generation import (
     GeneratedCells,
+    draw_counts,
     generation_prompt,
     pick_source,
+    wish_state,
 )
 from cellwright.cellmodel.instructions.extraction import extract_label, named_labels
 from cellwright.cellmodel.instructions.templates import choices_text
@@ -345,7 +346,6 @@ class CellModel:
         tissue: str = "",
         species: str = "",
         protocol: str | None = None,
-        dataset: str = "",
         n: int,
         seed: int = 0,
     ) -> GeneratedCells:
@@ -356,7 +356,6 @@ class CellModel:
             tissue: Tissue in free text.
             species: ``human`` or ``mouse``; empty for either.
             protocol: Protocol in free text.
-            dataset: Training file to draw as; empty for the one that fits best.
             n: Cells to draw.
             seed: Seed of the draw.
 
@@ -365,7 +364,7 @@ class CellModel:
                 error lists the types that are near.
         """
         source = pick_source(
-            [one for one in self.sources if dataset in {"", one.dataset}],
+            self.sources,
             self.checkpoint.labels,
             cell_type,
             tissue=tissue,
@@ -373,23 +372,12 @@ class CellModel:
             protocol=protocol or "",
         )
         prompt = generation_prompt(source)
-        spoken = self.language.speak([prompt], None)[0]
-        signal, text = spoken.signal, spoken.text
-        if signal is None:
-            signal, text = self.language.signal_states([(prompt, "")])[0], ""
+        signal, text = wish_state(self.language, prompt)
         measured = self._references.measured(source)
-        generator = torch.Generator().manual_seed(seed)
-        chunks = []
-        vectors = self.network.genes()
-        for start in range(0, n, 256):
-            rows = signal.expand(min(256, n - start), -1)
-            drawn = self.network.decoder.sample(
-                rows, vectors, torch.from_numpy(measured), generator
-            )
-            chunks.append(sparse.csr_matrix(drawn.numpy()[:, measured].astype(np.int32)))
+        counts = draw_counts(self.network, signal.expand(n, -1), measured, seed=seed)
         keys = np.array(self.vocabulary.keys, dtype=object)[measured]
         return GeneratedCells(
-            counts=sparse.csr_matrix(sparse.vstack(chunks)),
+            counts=counts,
             keys=tuple(keys),
             condition=f"{prompt} {text}".strip(),
             source=source,

@@ -39,7 +39,7 @@ def debug() -> Preset:
             ),
             readout=ReadOutConfig(width=16, text_width=384),
             language=LanguageConfig(hidden=32, lora_rank=2, lora_alpha=4),
-            decoder=DecoderConfig(latent=4, hidden=16, condition=8, factors=4),
+            decoder=DecoderConfig(latent=4, hidden=16, genes=40),
         ),
         train=TrainConfig(
             encoder=StageConfig(steps=20, batch_size=16, learning_rate=3e-3, save_every=2),
@@ -69,7 +69,7 @@ def base() -> Preset:
                 save_every=20,
                 weight_decay=0.0,
             ),
-            decoder=StageConfig(steps=1200, batch_size=64, learning_rate=2e-3),
+            decoder=StageConfig(steps=1500, batch_size=64, learning_rate=3e-3),
         ),
     )
 

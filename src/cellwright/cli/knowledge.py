@@ -70,7 +70,7 @@ def gene(
     """Tell which gene a name stands for."""
     found = _open().genes.resolve(name, species)
     if as_json:
-        _print_json(dataclasses.asdict(found))
+        _print_json(found._asdict())
     else:
         _show_gene(found)
 
@@ -226,6 +226,8 @@ def _show_gene(found: "GeneMatch") -> None:
     typer.echo(", ".join(one for one in ids if one))
     if found.aliases:
         typer.echo(f"Also called {', '.join(found.aliases)}")
+    if found.candidates:
+        typer.echo(f"The name is also listed for {', '.join(found.candidates)}")
 
 
 def _show_cell_type(found: "CellTypeMatch", knowledge: "Knowledge") -> None:
@@ -255,6 +257,7 @@ def _show_drug(found: "DrugMatch") -> None:
         ("Targets", ", ".join(found.targets)),
         ("Pathway", found.pathway),
         ("Mechanism", found.mechanism),
+        ("Given for", ", ".join(found.indications)),
         ("Phase", found.phase),
         ("Also called", ", ".join(found.synonyms)),
     ):

@@ -157,14 +157,26 @@ def neighbour_accuracy(
     return float((model.predict(made) == made_labels).mean())
 
 
-def mean_discrepancy(real: np.ndarray, made: np.ndarray, neighbour: int = 25) -> float:
-    """MMD: biased squared statistic, three RBF kernels around the median 25-NN distance."""
+def kernel_width(real: np.ndarray, neighbour: int = 25) -> float:
+    """Median distance of a real cell to its ``neighbour``-th nearest."""
     from scipy.spatial.distance import cdist
 
-    within = cdist(real, real, "sqeuclidean")
-    order = np.sqrt(np.sort(within, axis=1)[:, min(neighbour, len(real) - 1)])
-    gamma = 1.0 / max(float(np.median(order)) ** 2, 1e-12)
-    other, across = cdist(made, made, "sqeuclidean"), cdist(real, made, "sqeuclidean")
+    within = np.sort(cdist(real, real, "sqeuclidean"), axis=1)
+    return float(np.median(np.sqrt(within[:, min(neighbour, len(real) - 1)])))
+
+
+def mean_discrepancy(real: np.ndarray, made: np.ndarray, width: float | None = None) -> float:
+    """MMD: biased squared statistic, three RBF kernels around a width.
+
+    Figures that are set beside one another need one width, so that of parts of the real cells has
+    to be given; None takes ``kernel_width`` of the real ones.
+    """
+    from scipy.spatial.distance import cdist
+
+    width = kernel_width(real) if width is None else width
+    gamma = 1.0 / max(width**2, 1e-12)
+    within, other = cdist(real, real, "sqeuclidean"), cdist(made, made, "sqeuclidean")
+    across = cdist(real, made, "sqeuclidean")
     return float(
         sum(
             np.exp(-g * within).mean() + np.exp(-g * other).mean() - 2 * np.exp(-g * across).mean()

@@ -151,15 +151,16 @@ def render(rows: Sequence[EvalRow], figures: Sequence[str] = ()) -> str:
 LOWER_IS_BETTER = frozenset(
     {
         *("calibration_error", "absolute_error", "rank", "seconds", "peak_mb", "token_loss", "mmd"),
-        *("log_library_ratio", "zero_rate_gap", "two_sample_auc"),
-        *(f"delta_sknn_{k}" for k in (5, 10, 25, 50)),
+        *("library_gap", "zero_rate_gap", "two_sample_auc", "no_cell", "delta_sknn", "delta_pknn"),
+        *(f"{name}_{k}" for name in ("delta_sknn", "delta_pknn", "mmd") for k in (5, 10, 25, 50)),
     }
 )
 #: Neither higher nor lower is better: what counts is to be near a nominal value.
 NO_BEST = frozenset(
     {
         *("set_coverage", "interval_coverage", "set_size", "sets_empty"),
-        "nearest_training_ratio",
+        *("nearest_training_ratio", "library_ratio", "zero_gap", "pknn"),
+        *(f"pknn_{k}" for k in (5, 10, 25, 50)),
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,11 +13,18 @@ from cellwright.knowledge.records import Kind
 
 if TYPE_CHECKING:
     from cellwright.knowledge import Knowledge
+    from cellwright.knowledge.marker_weights import MarkerWeights
+    from cellwright.knowledge.records import DrugMatch
 
 MAX_ALIASES = 8
 MAX_TYPES = 6
 MAX_MARKERS = 10
 MAX_SYNONYMS = 6
+MAX_DRUGS = 6
+MAX_TARGETS = 4
+MAX_TISSUES = 4
+MAX_DESCRIBED = 260
+"""Characters that are embedded: they hold what a record is, and more take minutes more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,13 +35,27 @@ class Document:
         id: Kind and record, such as ``gene/GCG``, ``cell_type/CL:0000169`` or ``drug/Dabrafenib``.
         kind: What it is about.
         species: ``human``, ``mouse`` or ``both``.
-        text: Composed from facts only.
+        head: What the record is called.
+        facts: What the tables say of it.
+        links: What the record's neighbours say, such as the names of a cell type's marker genes
+            or the drugs that hit a gene; searched, not shown.
     """
 
     id: str
     kind: Kind
     species: str
-    text: str
+    head: str
+    facts: str = ""
+    links: str = ""
+
+    @property
+    def text(self) -> str:
+        """Head and facts: what is shown and cited."""
+        return f"{self.head} {self.facts}" if self.facts else self.head
+
+    def described(self, prose: str = "") -> str:
+        """Return the text whose vector stands for the record: head, then prose, else facts."""
+        return f"{self.head} {prose or self.facts}"[:MAX_DESCRIBED]
 
     @property
     def record(self) -> str:
@@ -43,7 +65,8 @@ class Document:
 
 def compose(knowledge: Knowledge) -> list[Document]:
     """Return every document in a fixed order."""
-    return [*_genes(knowledge), *_cell_types(knowledge), *_drugs(knowledge)]
+    drugs = _searched_drugs(knowledge)
+    return [*_genes(knowledge, drugs), *_cell_types(knowledge), *_drugs(knowledge, drugs)]
 
 
 def gene_text(symbol: str, name: str, summary: str = "") -> str:
@@ -57,62 +80,129 @@ def gene_text(symbol: str, name: str, summary: str = "") -> str:
     return ". ".join(part for part in (f"{symbol}: {name}" if name else symbol, summary) if part)
 
 
-def _genes(knowledge: Knowledge) -> Iterator[Document]:
+def _genes(knowledge: Knowledge, drugs: list[DrugMatch]) -> Iterator[Document]:
     human, mouse = knowledge.genes.human, knowledge.genes.mouse
     markers = knowledge.markers
     weights = {species: markers.weights(species) for species in ("human", "mouse")}
+    hits = _drugs_by_target(knowledge, drugs)
     for symbol, row in sorted(human.by_symbol.items()):
         described = human.gene_type[row] == "protein-coding" and human.ensembl[row]
         if not described and symbol not in weights["human"].column:
             continue
-        aliases = human.aliases(row)[:MAX_ALIASES]
         partner = human.partner[row]
         yield Document(
             id=f"gene/{symbol}",
             kind="gene",
             species="both" if partner >= 0 else "human",
-            text=_gene(symbol, human.name[row], aliases, markers.types_of(symbol, "human")),
+            head=_titled(symbol, human.name[row]),
+            facts=_known(markers.types_of(symbol, "human"), human.aliases(row)),
+            links=_targeted(hits.get(row, [])),
         )
     for key in weights["mouse"].keys:
         row = mouse.by_symbol.get(key.removeprefix("mouse:"), -1)
         if not key.startswith("mouse:") or row < 0:
             continue
-        aliases = mouse.aliases(row)[:MAX_ALIASES]
-        types = markers.types_of(key, "mouse")
-        text = _gene(mouse.symbol[row], mouse.name[row], aliases, types)
-        yield Document(id=f"gene/{key}", kind="gene", species="mouse", text=text)
+        yield Document(
+            id=f"gene/{key}",
+            kind="gene",
+            species="mouse",
+            head=_titled(mouse.symbol[row], mouse.name[row]),
+            facts=_known(markers.types_of(key, "mouse"), mouse.aliases(row)),
+        )
 
 
-def _gene(symbol: str, name: str, aliases: tuple[str, ...], types: tuple[str, ...]) -> str:
-    text = f"{symbol}: {name}." if name else f"{symbol}."
-    if aliases:
-        text += f" Also called {', '.join(aliases)}."
+def _titled(symbol: str, name: str) -> str:
+    return f"{symbol}: {name}." if name else f"{symbol}."
+
+
+def _known(types: tuple[str, ...], aliases: tuple[str, ...]) -> str:
+    parts = []
     if types:
-        text += f" Marker of {', '.join(types[:MAX_TYPES])}."
-    return text
+        parts.append(f"Marker of {', '.join(types[:MAX_TYPES])}.")
+    if aliases:
+        parts.append(f"Also called {', '.join(aliases[:MAX_ALIASES])}.")
+    return " ".join(parts)
+
+
+def _targeted(drugs: list[DrugMatch]) -> str:
+    """What acts on a gene: the drugs that hit few targets first, and their mechanisms."""
+    best = sorted(drugs, key=lambda one: (len(one.targets), one.phase != "Launched", one.name))
+    if not best:
+        return ""
+    names = [str(one.name) for one in best[: 2 * MAX_DRUGS]]
+    ways = dict.fromkeys(one.mechanism for one in best if one.mechanism)
+    ills = dict.fromkeys(ill for one in best[:MAX_DRUGS] for ill in one.indications)
+    text = f"Target of {', '.join(names)}."
+    text += f" {'; '.join(list(ways)[:MAX_DRUGS])}." if ways else ""
+    return text + (f" In {', '.join(list(ills)[:MAX_DRUGS])}." if ills else "")
+
+
+def _drugs_by_target(knowledge: Knowledge, drugs: list[DrugMatch]) -> dict[int, list[DrugMatch]]:
+    """Drugs by row of the human gene that they target."""
+    names = sorted({one for drug in drugs for one in drug.targets})
+    symbols = knowledge.genes.human.by_symbol
+    found = knowledge.genes.resolve_many(names, "human")
+    row = {one.query: symbols[one.symbol] for one in found if one.symbol in symbols}
+    hits: dict[int, list[DrugMatch]] = defaultdict(list)
+    for drug in drugs:
+        for target in dict.fromkeys(row[one] for one in drug.targets if one in row):
+            hits[target].append(drug)
+    return hits
 
 
 def _cell_types(knowledge: Knowledge) -> Iterator[Document]:
-    ontology = knowledge.ontology
+    ontology, markers = knowledge.ontology, knowledge.markers
+    human = knowledge.genes.human
+    weights = markers.weights("human")
     for identifier in ontology.ids():
-        if int(identifier.removeprefix("CL:")) >= TAXON_TERMS:
+        number = int(identifier.removeprefix("CL:"))
+        if number >= TAXON_TERMS:
             continue
-        text = f"{ontology.label(identifier)}."
+        head = f"{ontology.label(identifier)}."
         if synonyms := ontology.synonyms(identifier)[:MAX_SYNONYMS]:
-            text += f" Also called {', '.join(synonyms)}."
+            head += f" Also called {', '.join(synonyms)}."
+        facts, links = [], ""
         if parents := ontology.parents(identifier):
-            text += f" A kind of {', '.join(ontology.label(one) for one in parents[:4])}."
-        if genes := knowledge.markers.of_type(identifier, "human", MAX_MARKERS):
-            text += f" Markers {', '.join(one.removeprefix('mouse:') for one in genes)}."
-        yield Document(id=f"cell_type/{identifier}", kind="cell_type", species="both", text=text)
+            facts.append(f"A kind of {', '.join(ontology.label(one) for one in parents[:4])}.")
+        if tissues := _tissues(weights, number):
+            facts.append(f"Found in {', '.join(tissues)}.")
+        if genes := markers.of_type(identifier, "human", MAX_MARKERS):
+            facts.append(f"Markers {', '.join(one.removeprefix('mouse:') for one in genes)}.")
+            rows = (human.by_symbol.get(one, -1) for one in genes)
+            links = "; ".join(human.name[row] for row in rows if row >= 0 and human.name[row])
+        yield Document(
+            id=f"cell_type/{identifier}",
+            kind="cell_type",
+            species="both",
+            head=head,
+            facts=" ".join(facts),
+            links=links,
+        )
 
 
-def _drugs(knowledge: Knowledge) -> Iterator[Document]:
-    seen = set()
+def _tissues(weights: MarkerWeights, number: int) -> tuple[str, ...]:
+    row = weights.row.get(number)
+    return () if row is None else weights.tissues_of(row, MAX_TISSUES)
+
+
+def _searched_drugs(knowledge: Knowledge) -> list[DrugMatch]:
+    """Drugs that GDSC screened or that are on the market, one of each name."""
+    found: dict[str, DrugMatch] = {}
     for row in range(len(knowledge.drugs)):
         match = knowledge.drugs.match(row)
-        wanted = match.in_gdsc or match.phase == "Launched"
-        if wanted and match.name and match.name not in seen:
-            seen.add(match.name)
-            text = describe(match)
-            yield Document(id=f"drug/{match.name}", kind="drug", species="both", text=text)
+        if match.name and (match.in_gdsc or match.phase == "Launched"):
+            found.setdefault(match.name, match)
+    return list(found.values())
+
+
+def _drugs(knowledge: Knowledge, drugs: list[DrugMatch]) -> Iterator[Document]:
+    human = knowledge.genes.human
+    for match in drugs:
+        rows = (human.by_symbol.get(one, -1) for one in match.targets[:MAX_TARGETS])
+        yield Document(
+            id=f"drug/{match.name}",
+            kind="drug",
+            species="both",
+            head=describe(match),
+            links="; ".join(human.name[row] for row in rows if row >= 0 and human.name[row]),
+        )

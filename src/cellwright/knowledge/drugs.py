@@ -92,6 +92,8 @@ class DrugTable:
             targets=_split(columns["targets"][row]),
             pathway=columns["pathway"][row],
             mechanism=columns["mechanism"][row],
+            indications=_split(columns["indications"][row]),
+            areas=_split(columns["areas"][row]),
             phase=columns["phase"][row],
             sources=tuple(
                 source for source, has in (("GDSC", gdsc), ("Drug Repurposing Hub", hub)) if has
@@ -138,6 +140,10 @@ def describe(match: DrugMatch) -> str:
         parts.append(f"targets {', '.join(match.targets[:8])}")
     if match.pathway:
         parts.append(f"pathway {match.pathway}")
+    if match.indications:
+        parts.append(f"given for {', '.join(match.indications[:6])}")
+    if match.areas:
+        parts.append(f"in {', '.join(match.areas)}")
     if match.phase:
         parts.append(f"phase {match.phase}")
     if match.synonyms:

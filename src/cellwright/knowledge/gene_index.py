@@ -1,12 +1,25 @@
 """Look-up tables of one species' genes."""
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 from cellwright.knowledge import tables
 
 Rows = tuple[int, ...]
+
+SYMBOL, FORMER, ALIAS, LISTED = range(4)
+"""What a name is to a gene: its symbol; a symbol that it had; an alias that the nomenclature
+committee (HGNC) records; an alias that only NCBI Gene lists."""
+RANKS = ("symbol", "previous or withdrawn symbol", "alias", "alias")
+Carriers = tuple[tuple[int, int], ...]
+"""Rank and row of every gene that carries a name."""
+
+NO_PROTEIN = frozenset({"pseudo", "ncRNA", "snoRNA", "snRNA", "scRNA", "rRNA", "tRNA"})
+_GREEK = {"α": "A", "β": "B", "γ": "G", "δ": "D", "ε": "E", "κ": "K", "ζ": "Z"}
+_LOOSE = re.compile(r"[^0-9A-Z]+")
 
 
 class GeneIndex:
@@ -32,6 +45,7 @@ class GeneIndex:
         self.partner: list[int] = columns["partner"]
         self._aliases: list[str] = columns["aliases"]
         self._previous: list[str] = columns["previous"]
+        self._folder = folder
 
     def __len__(self) -> int:
         return len(self.symbol)
@@ -61,43 +75,55 @@ class GeneIndex:
         return {one: row for row, one in enumerate(self.authority) if one}
 
     @cached_property
-    def by_previous(self) -> dict[str, Rows]:
-        """Rows that had a symbol before."""
-        return _spread(self._previous)
+    def by_name(self) -> dict[str, Carriers]:
+        """Genes that carry a name other than their symbol, as it is written."""
+        return _merged(self._other_names())
 
     @cached_property
-    def by_alias(self) -> dict[str, Rows]:
-        """Rows that have an alias."""
-        return _spread(self._aliases)
+    def by_upper(self) -> dict[str, Carriers]:
+        """Genes by any of their names in upper case."""
+        return _merged((name.upper(), rank, row) for name, rank, row in self._names())
 
     @cached_property
-    def by_upper(self) -> dict[str, Rows]:
-        """Rows by symbol in upper case."""
-        found: dict[str, Rows] = {}
-        for symbol, row in self.by_symbol.items():
-            upper = symbol.upper()
-            found[upper] = (*found.get(upper, ()), row)
-        return found
+    def by_loose(self) -> dict[str, Carriers]:
+        """Genes by any of their names in ``loose`` form."""
+        return _merged((loose(name), rank, row) for name, rank, row in self._names())
 
     @cached_property
-    def by_upper_alias(self) -> dict[str, Rows]:
-        """Rows by alias or previous symbol in upper case."""
-        found: dict[str, Rows] = {}
-        for source in (self.by_previous, self.by_alias):
-            for alias, rows in source.items():
-                upper = alias.upper()
-                found[upper] = tuple(dict.fromkeys((*found.get(upper, ()), *rows)))
-        return found
+    def by_title(self) -> dict[str, Carriers]:
+        """Genes by full name, such as ``granzyme b``."""
+        names = ((name.casefold(), SYMBOL, row) for row, name in enumerate(self.name))
+        return _merged(names)
+
+    @cached_property
+    def upper_symbols(self) -> frozenset[str]:
+        """Every symbol in upper case."""
+        return frozenset(one.upper() for one in self.by_symbol)
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every symbol, previous symbol and alias in upper case."""
-        return frozenset(self.by_upper) | frozenset(self.by_upper_alias)
+        return frozenset(self.by_upper)
+
+    @cached_property
+    def withdrawn(self) -> frozenset[str]:
+        """Symbols that the nomenclature committee withdrew without naming a successor."""
+        return frozenset(self._committee.get(0, ("", "", "", ""))[2].split("|")) - {""}
+
+    def codes(self, row: int) -> bool | None:
+        """Whether a gene codes for a protein of its own; None where no source says."""
+        if "-" in self.symbol[row] and "readthrough" in self.name[row]:
+            return False
+        kind = self.gene_type[row]
+        return True if kind == "protein-coding" else False if kind in NO_PROTEIN else None
 
     def aliases(self, row: int) -> tuple[str, ...]:
-        """Previous symbols, then aliases of a gene."""
-        text = "|".join(one for one in (self._previous[row], self._aliases[row]) if one)
-        return tuple(dict.fromkeys(text.split("|"))) if text else ()
+        """Previous symbols, then the committee's aliases, then other aliases of a gene."""
+        _symbol, previous, _withdrawn, aliases = self._committee.get(
+            self.authority[row], ("", "", "", "")
+        )
+        text = "|".join((self._previous[row], previous, aliases, self._aliases[row]))
+        return tuple(one for one in dict.fromkeys(text.split("|")) if one and one != self.symbol[row])
 
     def ensembl_id(self, row: int) -> str | None:
         """First Ensembl id of a gene."""
@@ -116,11 +142,60 @@ class GeneIndex:
             -row,
         )
 
+    @cached_property
+    def _committee(self) -> dict[int, tuple[str, str, str, str]]:
+        """Symbol, previous and withdrawn symbols, and aliases of each HGNC number."""
+        if self.species != "human":
+            return {}
+        columns = tables.columns(tables.read("names_human", self._folder))
+        fields = (columns[one] for one in ("symbol", "previous", "withdrawn", "aliases"))
+        return dict(zip(columns["authority"], zip(*fields, strict=True), strict=True))
 
-def _spread(column: Sequence[str]) -> dict[str, Rows]:
-    found: dict[str, Rows] = {}
-    for row, text in enumerate(column):
-        if text:
-            for one in text.split("|"):
-                found[one] = (*found[one], row) if one in found else (row,)
+    def _names(self) -> Iterator[tuple[str, int, int]]:
+        for symbol, row in self.by_symbol.items():
+            yield symbol, SYMBOL, row
+        yield from self._other_names()
+
+    def _other_names(self) -> Iterator[tuple[str, int, int]]:
+        for row, number in enumerate(self.authority):
+            if text := self._previous[row]:
+                for one in text.split("|"):
+                    yield one, FORMER, row
+            if number and (names := self._committee.get(number)):
+                symbol, previous, withdrawn, aliases = names
+                if symbol and symbol != self.symbol[row]:
+                    yield symbol, FORMER, row  # newer than the table's, or a rival spelling
+                for text, rank in ((previous, FORMER), (withdrawn, FORMER), (aliases, ALIAS)):
+                    for one in text.split("|") if text else ():
+                        yield one, rank, row
+            if text := self._aliases[row]:
+                for one in text.split("|"):
+                    yield one, LISTED, row
+
+
+def loose(name: str) -> str:
+    """Return a name's letters and digits in upper case, Greek letters as Latin ones.
+
+    >>> loose("TGF-β1"), loose("Ki-67")
+    ('TGFB1', 'KI67')
+    """
+    for letter, latin in _GREEK.items():
+        name = name.replace(letter, latin)
+    return _LOOSE.sub("", name.upper())
+
+
+def _merged(names: Iterator[tuple[str, int, int]]) -> dict[str, Carriers]:
+    """Carriers of each name, each gene once, by its best rank."""
+    one: dict[str, tuple[int, int]] = {}
+    more: dict[str, dict[int, int]] = defaultdict(dict)
+    for name, rank, row in names:
+        known = one.setdefault(name, (rank, row))
+        if known != (rank, row):
+            carriers = more[name]
+            carriers.setdefault(known[1], known[0])
+            carriers[row] = min(rank, carriers.get(row, rank))
+    found: dict[str, Carriers] = {name: (carrier,) for name, carrier in one.items()}
+    for name, carriers in more.items():
+        found[name] = tuple(sorted((rank, row) for row, rank in carriers.items()))
+    found.pop("", None)
     return found

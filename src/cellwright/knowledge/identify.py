@@ -157,8 +157,8 @@ def _count(bare: list[str], human: GeneIndex, mouse: GeneIndex) -> _Counts:
         known["human"] += in_human
         known["mouse"] += in_mouse
         # Exclusive on both sides counts symbols only: aliases are shared across species.
-        only["human"] += upper in human.by_upper and not in_mouse
-        only["mouse"] += upper in mouse.by_upper and not in_human
+        only["human"] += upper in human.upper_symbols and not in_mouse
+        only["mouse"] += upper in mouse.upper_symbols and not in_human
         riken += bool(forms.RIKEN.match(upper) or forms.PREDICTED.match(upper))
     return _Counts(names=len(bare), exact=exact, known=known, only=only, riken=riken)
 

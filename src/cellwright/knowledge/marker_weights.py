@@ -1,6 +1,6 @@
 """How much each gene speaks for each cell type, computed from the marker records."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,13 +47,13 @@ class MarkerWeights:
         terms: Cell Ontology number by row.
         keys: Vocabulary key by column.
         matrix: (T, G) csc, weight times specificity; negative markers below zero.
-        tissues: Tissues with a record, by row.
+        tissues: Number of publications and resources by tissue, by row.
     """
 
     terms: list[int]
     keys: list[str]
     matrix: "sparse.csc_matrix"
-    tissues: list[frozenset[str]]
+    tissues: list[Mapping[str, int]]
 
     @cached_property
     def row(self) -> dict[int, int]:
@@ -85,6 +85,11 @@ class MarkerWeights:
         return np.array(
             [any(word in tissue for tissue in seen for word in words) for seen in self.tissues]
         )
+
+    def tissues_of(self, row: int, top: int) -> tuple[str, ...]:
+        """Return the tissues of a type with most publications."""
+        seen = self.tissues[row]
+        return tuple(sorted((one for one in seen if one), key=lambda one: (-seen[one], one))[:top])
 
     def best_genes(self, row: int, top: int) -> tuple[str, ...]:
         """Return the keys that speak most for a type."""
@@ -133,12 +138,12 @@ def build_weights(
 
     keys = _keys(columns, genes)
     papers: dict[tuple[int, str, bool], dict[object, float]] = defaultdict(dict)
-    tissues: dict[int, set[str]] = defaultdict(set)
+    tissues: dict[int, Counter[str]] = defaultdict(Counter)
     for row, term in enumerate(columns["term"]):
         key = keys[row]
         if term < 0 or key is None:
             continue
-        tissues[term].add(columns["tissue"][row])
+        tissues[term][columns["tissue"][row]] += max(1, len(columns["pmids"][row]))
         weight = 1.0 if columns["species"][row] == species else OTHER_SPECIES
         weight *= CANCER if columns["cancer"][row] else 1.0
         cell = papers[(term, key, columns["negative"][row])]
@@ -159,7 +164,7 @@ def build_weights(
         terms=terms,
         keys=names,
         matrix=matrix.multiply(specificity).tocsc(),
-        tissues=[frozenset(tissues[term]) for term in terms],
+        tissues=[tissues[term] for term in terms],
     )
 
 

@@ -11,10 +11,12 @@ REFERENCE = re.compile(
 AUTHORITY = re.compile(r"^(HGNC|MGI):(?:(?:HGNC|MGI):)?(\d+)$", re.IGNORECASE)
 LOC = re.compile(r"^LOC(\d+)$", re.IGNORECASE)
 CLONE_VERSION = re.compile(r"^[A-Z]{1,4}\d{5,}\.\d+$")
-COPY = re.compile(r"^(.+?)(?:[.-]\d{1,2}|_loc\d+|_dup\d+|--\d+)$")
+COPY = re.compile(r"^(.+?)(?:_loc\d+|_dup\d+|--\d+)$")
+NUMBERED = re.compile(r"^(.+?)[.-]\d{1,2}$")
 RIKEN = re.compile(r"^(?:[A-Z]?\d{6,}[A-Z]\d{2}|[A-Z]\d{5,}[A-Z]\d{2})RIK\d?$")
 PREDICTED = re.compile(r"^Gm\d+$", re.IGNORECASE)
 
+NUMBER = "the number of a repeated name"
 MOUSE_REFERENCES = frozenset({"mm9", "mm10", "mm39", "grcm38", "grcm39", "mouse"})
 MONTHS = (
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
@@ -61,8 +63,10 @@ def variants(name: str) -> tuple[tuple[str, str], ...]:
         found.append((name.replace(".", "-"), "dots put for hyphens, as R does"))
     if name[:1] == "X" and name[1:2].isdigit():
         found.append((name[1:], "an X put before a digit, as R does"))
-    if (copy := COPY.match(name)) and not CLONE_VERSION.match(name):
+    if copy := COPY.match(name):
         found.append((copy.group(1), "the suffix of a repeated name"))
+    elif (copy := NUMBERED.match(name)) and not CLONE_VERSION.match(name):
+        found.append((copy.group(1), NUMBER))
     if "_" in name:
         found.append((name.replace("_", "-"), "underscores put for hyphens"))
     if "|" in name or "::" in name:

@@ -1,7 +1,8 @@
 """What the knowledge base answers with; evidence is the only thing that may be cited."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,20 +51,20 @@ class Evidence(BaseModel):
         return f"[{head}; PMID {tail}]"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GeneMatch:
-    """What a gene name was taken for.
+class GeneMatch(NamedTuple):
+    """What a gene name was taken for; a tuple, as whole vocabularies of them are made at once.
 
     Attributes:
         query: The name as given.
         status: ``ambiguous`` when several genes answer to the name: none is chosen.
+        species: Species that the gene belongs to.
+        why: How the name led to the gene, or why it did not.
         symbol: Current symbol; None unless ``ok``, or when the gene has none.
         gene_id: NCBI gene id.
         ensembl_id: Ensembl gene id without version.
         name: Full name.
-        species: Species that the gene belongs to.
-        why: How the name led to the gene, or why it did not.
-        candidates: Symbols that it could be, or that look alike when it is unknown.
+        candidates: Symbols that it could be; that look alike when it is unknown; of other genes
+            that carry the name, but not as a name of the nomenclature, when it is ``ok``.
         aliases: Other names of the gene.
         gene_type: NCBI's type, such as ``protein-coding``.
         key: Key of the shared human-mouse vocabulary.
@@ -81,6 +82,31 @@ class GeneMatch:
     aliases: tuple[str, ...] = ()
     gene_type: str = ""
     key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoverageReport:
+    """What became of the gene names of a data set.
+
+    Attributes:
+        names: Number of names.
+        species: Species that they were read as.
+        resolved: Names that lead to one gene.
+        genes: Distinct genes that they lead to.
+        ways: Number of resolved names by how they led to their gene, most frequent first.
+        ambiguous: Names that several genes carry, with those genes.
+        unknown: Names that no gene has.
+        shared: Genes that several names lead to, with those names.
+    """
+
+    names: int
+    species: str
+    resolved: int
+    genes: int
+    ways: Mapping[str, int]
+    ambiguous: Mapping[str, tuple[str, ...]]
+    unknown: tuple[str, ...]
+    shared: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,6 +194,8 @@ class DrugMatch:
         targets: Targets, as the sources write them.
         pathway: Pathway that GDSC assigns.
         mechanism: Mechanism of action of the Repurposing Hub.
+        indications: Diseases that it is given for, by the Repurposing Hub.
+        areas: Fields of medicine of those diseases.
         phase: Highest clinical phase that the Repurposing Hub knows.
         sources: Sources that have the drug.
         in_gdsc: Whether GDSC screened it.
@@ -182,6 +210,8 @@ class DrugMatch:
     targets: tuple[str, ...] = ()
     pathway: str = ""
     mechanism: str = ""
+    indications: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
     phase: str = ""
     sources: tuple[str, ...] = ()
     in_gdsc: bool = False

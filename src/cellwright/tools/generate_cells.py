@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from cellwright.cellmodel.generation import GeneratedCells
-    from cellwright.cellmodel.reference import TypeReference
+    from cellwright.cellmodel.reference import TypeRealism, TypeReference
     from cellwright.tools.passport import Passport
 
 NAME = "generate_cells"
@@ -28,6 +28,11 @@ MIN_SPREAD = 0.5
 """Least ratio of generated to measured variance over genes; lower is a collapsed sample."""
 
 MIN_RECOGNISED = 0.8
+MIN_AGREEMENT = 0.5
+"""Least agreement of gene-gene correlations, of drawn cells with training cells."""
+
+FEWEST_CORRELATED = 50
+"""Cells, drawn or of training, below which correlations between genes are too uncertain."""
 
 
 class GenerateArgs(ToolArgs):
@@ -51,6 +56,17 @@ class Check(BaseModel):
     value: float = Field(description="What the generated cells have.")
     wanted: str = Field(description="What passes.")
     passed: bool = Field(description="Whether it passes.")
+
+
+class HeldOutFigure(BaseModel):
+    """A comparison with held-out cells, made when the model was trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="What is compared.")
+    value: float = Field(description="What drawn cells had.")
+    real: float | None = Field(description="What training cells had, where it was measured.")
+    ideal: str = Field(description="What cells that cannot be told from measured ones would have.")
 
 
 class GenerateResult(ToolResult):
@@ -80,6 +96,17 @@ class GenerateResult(ToolResult):
     n_checks: int = Field(description="Checks made.")
     failed: tuple[str, ...] = Field(description="Names of checks that fail.")
     wished: str = Field(description="Tissue or protocol asked for that the draw does not follow.")
+    n_held_out: int = Field(description="Held-out cells of the type and file, when trained.")
+    held_out: tuple[HeldOutFigure, ...] = Field(
+        description="Drawn beside held-out cells, when trained; empty where these were too few."
+    )
+    auc: float | None = Field(
+        description="How well a classifier told drawn from held-out cells; .5 is not at all."
+    )
+    auc_real: float | None = Field(description="The same of training and held-out cells.")
+    nearest_ratio: float | None = Field(
+        description="Distance of a drawn cell to its nearest training cell over a held-out one's."
+    )
 
     def claims(self) -> list[Claim]:
         """What was drawn, how the checks ended, and what was not checked."""
@@ -108,16 +135,34 @@ class GenerateResult(ToolResult):
         found.append(
             Claim(
                 template="The cells are marked synthetic and must not be counted as measured. "
-                "{duplicates} of them equal one another exactly. Whether any copies a training "
-                "cell cannot be checked here, because no training cells are shipped.",
+                "{duplicates} of them equal one another exactly.",
                 kind="caveat",
             )
         )
+        found.append(self._copying())
         return found
 
+    def _copying(self) -> Claim:
+        """What is known of copies, and of how well drawn cells can be told from measured ones."""
+        if self.auc is None:
+            return Claim(
+                template="Whether any copies a training cell cannot be checked here, because no "
+                "training cells are shipped; and when the model was trained, {n_held_out} held-out "
+                "cells of the type were too few to compare with.",
+                kind="caveat",
+            )
+        return Claim(
+            template="Training cells are not shipped, so copies cannot be looked for among these "
+            "cells. When the model was trained, a drawn cell of this type was {nearest_ratio:.2f} "
+            "times as far from its nearest training cell as a held-out cell was, and a classifier "
+            "told drawn from {n_held_out} held-out cells with an AUC of {auc:.2f} (training from "
+            "held-out cells: {auc_real:.2f}).",
+            kind="caveat",
+        )
+
     def report_tables(self) -> list[Table]:
-        """The checks."""
-        return [
+        """The checks, and the comparison with held-out cells."""
+        found = [
             Table(
                 title="Checks of the generated cells",
                 rows="checks",
@@ -129,6 +174,20 @@ class GenerateResult(ToolResult):
                 ),
             )
         ]
+        if self.held_out:
+            found.append(
+                Table(
+                    title="Drawn beside held-out cells, when the model was trained",
+                    rows="held_out",
+                    columns=(
+                        ("name", "Figure"),
+                        ("value:.3g", "Drawn"),
+                        ("real:.3g", "Training cells"),
+                        ("ideal", "Ideal"),
+                    ),
+                )
+            )
+        return found
 
 
 def _run(args: GenerateArgs, bench: Workbench) -> GenerateResult:
@@ -185,7 +244,38 @@ def _run(args: GenerateArgs, bench: Workbench) -> GenerateResult:
         n_checks=len(checks),
         failed=tuple(check.name for check in checks if not check.passed),
         wished=_wished(args, drawn),
+        **_held_out(reference.realism),
     )
+
+
+def _held_out(realism: TypeRealism | None) -> dict[str, Any]:
+    """Fields on the comparison with held-out cells."""
+    one = realism
+    rows: list[tuple[str, float | None, float | None, str]] = []
+    if one is not None:
+        rows = [
+            ("median counts per cell, ratio", one.library_ratio, None, "1"),
+            ("share of zeros, difference", one.zero_gap, None, "0"),
+            (
+                "agreement of gene-gene correlations",
+                one.gene_correlation,
+                one.gene_correlation_real,
+                "that of training cells",
+            ),
+            ("two-sample AUC", one.two_sample_auc, one.two_sample_auc_real, "0.5"),
+            ("distance to the nearest training cell, ratio", one.nearest_ratio, None, "1"),
+        ]
+    return {
+        "n_held_out": 0 if one is None else one.n_held_out,
+        "held_out": tuple(
+            HeldOutFigure(name=name, value=value, real=real, ideal=ideal)
+            for name, value, real, ideal in rows
+            if value is not None
+        ),
+        "auc": None if one is None else one.two_sample_auc,
+        "auc_real": None if one is None else one.two_sample_auc_real,
+        "nearest_ratio": None if one is None else one.nearest_ratio,
+    }
 
 
 def _species(args: GenerateArgs, passport: Passport | None) -> str:
@@ -258,12 +348,14 @@ class _Measures:
         spread = float(np.sum(reference.var_log1p))
         self.spread = float(self.variance.sum() / spread) if spread > 0 else 0.0
         self.duplicates = len(counts) - len(np.unique(counts, axis=0))
+        self.pairs = _gene_pairs(logged, reference)
+        self.correlation_of_pairs = 0.0 if self.pairs is None else _correlation(*self.pairs)
 
     def checks(self, recognised: float) -> tuple[Check, ...]:
         low, high = self.reference.library_quantiles[0], self.reference.library_quantiles[-1]
         zero = self.reference.zero_rate
         median = float(np.median(self.totals))
-        rows = (
+        rows: tuple[tuple[str, float, str, bool], ...] = (
             ("median counts per cell", median, f"{low:,.0f} to {high:,.0f}", low <= median <= high),
             (
                 "share of zeros",
@@ -291,10 +383,31 @@ class _Measures:
             ),
             ("exact duplicates among them", float(self.duplicates), "0", self.duplicates == 0),
         )
+        if self.pairs is not None:
+            rows += (
+                (
+                    "agreement of gene-gene correlations",
+                    self.correlation_of_pairs,
+                    f"at least {MIN_AGREEMENT}",
+                    self.correlation_of_pairs >= MIN_AGREEMENT,
+                ),
+            )
         return tuple(
             Check(name=name, value=value, wanted=wanted, passed=bool(passed))
             for name, value, wanted, passed in rows
         )
+
+
+def _gene_pairs(
+    levels: np.ndarray, reference: TypeReference
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Correlations of pairs of genes in training and in drawn cells; None for too few cells."""
+    from cellwright.cellmodel.reference import pair_correlations
+
+    if min(len(levels), reference.source.n_cells) < FEWEST_CORRELATED:
+        return None
+    found = pair_correlations(levels[:, reference.correlated])
+    return np.asarray(reference.correlations[: len(found)], dtype=np.float64), found
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -340,8 +453,10 @@ def _wished(args: GenerateArgs, drawn: GeneratedCells) -> str:
 def _figure(measures: _Measures, drawn: GeneratedCells, bench: Workbench) -> ArtifactRef:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.6, 3.9), dpi=figures.DPI, layout="constrained")
-    left, right = figure.subplots(1, 2)
+    pairs = measures.pairs
+    wide = 1 if pairs is None else 1.45
+    figure = Figure(figsize=(8.6 * wide, 3.9), dpi=figures.DPI, layout="constrained")
+    left, right, *more = figure.subplots(1, 2 if pairs is None else 3)
     quantiles = measures.reference.library_quantiles
     left.hist(measures.totals, bins=30, color=figures.PALETTE[0], alpha=0.85)
     left.axvspan(
@@ -370,10 +485,21 @@ def _figure(measures: _Measures, drawn: GeneratedCells, bench: Workbench) -> Art
     right.set_title(
         f"r = {measures.correlation:.2f} over {len(measures.mean):,} genes", fontsize=10
     )
-    figures.plain(left)
-    figures.plain(right)
+    if pairs is not None:
+        _draw_pairs(more[0], pairs, measures.correlation_of_pairs)
+    for axes in (left, right, *more):
+        figures.plain(axes)
     figure.suptitle(f"Synthetic {drawn.source.name} beside the measured summaries", fontsize=11)
     return figures.save(figure, bench, f"Checks of synthetic {drawn.source.name}", tool=NAME)
+
+
+def _draw_pairs(axes: Any, pairs: tuple[np.ndarray, np.ndarray], correlation: float) -> None:
+    axes.scatter(*pairs, s=6, linewidths=0, color=figures.PALETTE[0], alpha=0.5, rasterized=True)
+    axes.plot([-1, 1], [-1, 1], color="#888888", linewidth=0.8)
+    axes.set(xlim=(-0.6, 1), ylim=(-0.6, 1))
+    axes.set_xlabel("correlation of two genes, measured", fontsize=9)
+    axes.set_ylabel("synthetic", fontsize=9)
+    axes.set_title(f"r = {correlation:.2f} over {len(pairs[0]):,} pairs", fontsize=10)
 
 
 def _gate(args: GenerateArgs, passport: Passport | None, bench: Workbench) -> Verdict:

@@ -21,8 +21,9 @@ def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A network that was never trained, with a toy language model."""
+    """A network of which only the decoder was trained, with a toy language model."""
     pipeline = make_pipeline(tmp_path_factory.mktemp("answers"))
+    pipeline.run(["decoder"])
     checkpoint = pipeline.export(tmp_path_factory.mktemp("export"))
     found = CellModel(checkpoint, Settings(), toy_embed)
     config = found.network.config

@@ -8,7 +8,6 @@ from cellwright.cellmodel.config import dump_config, parse_config
 from cellwright.cellmodel.modeling.cell_input import cell_input, top_genes
 from cellwright.cellmodel.modeling.cell_language import CellLanguage
 from cellwright.cellmodel.modeling.cell_network import CellNetwork
-from cellwright.cellmodel.modeling.decoder import CountParameters, count_log_prob
 from cellwright.cellmodel.presets import PRESETS, debug
 from tests.unit.cellmodel.toys import toy_language
 
@@ -55,6 +54,13 @@ def test_soft_tokens_spell_what_the_readout_expects_among_the_labels_offered() -
     assert (among[:, 4] == 1).all()  # types were offered, which says nothing of responses
 
 
+def test_a_label_that_was_never_trained_has_the_usual_wide_score() -> None:
+    network = make_network()
+    network.readout.usual_wide.fill_(7.0)
+    wide, _deep, _vector = network.scores(make_input(), torch.arange(5), torch.randn(2, 384))
+    torch.testing.assert_close(wide[:, 5:], torch.full((6, 2), 7.0))
+
+
 def test_the_mlp_reader_gives_as_many_queries() -> None:
     assert make_network(reader="mlp", n_gene_tokens=0).queries(make_input()).shape == (6, 2, 16)
 
@@ -73,37 +79,6 @@ def test_top_genes_prefers_the_unusual_and_ignores_other_cells() -> None:
     alone, _ = top_genes(expression[:1], usual, 2)
     assert (alone[0] == genes[0]).all()
     assert (levels[1] > 0).sum() == 2
-
-
-def test_nb_and_zinb_are_distributions() -> None:
-    counts = torch.arange(400.0)[:, None]
-    mean, size = torch.full_like(counts, 5.0), torch.full_like(counts, 2.0)
-    for dropout in (None, torch.full_like(counts, 0.3)):
-        total = count_log_prob(counts, CountParameters(mean, size, dropout)).exp().sum()
-        assert abs(float(total) - 1) < 1e-3
-
-
-def test_decoder_loss_is_finite_and_samples_are_counts() -> None:
-    for likelihood in ("nb", "zinb"):
-        config = debug().model
-        config = dataclasses.replace(
-            config, decoder=dataclasses.replace(config.decoder, likelihood=likelihood)
-        )
-        network = CellNetwork(config, n_genes=40, n_labels=2)
-        counts = torch.poisson(torch.full((5, 40), 2.0))
-        measured = torch.ones(40, dtype=torch.bool)
-        measured[30:] = False
-        counts[:, 30:] = 0
-        states, vectors = torch.randn(5, 32), network.genes()
-        loss = network.decoder(counts, states, vectors, measured.expand(5, -1))
-        assert all(torch.isfinite(part) for part in loss)
-        draws = [
-            network.decoder.sample(states, vectors, measured, torch.Generator().manual_seed(3))
-            for _ in range(2)
-        ]
-        assert torch.equal(draws[0], draws[1])
-        assert torch.equal(draws[0], draws[0].round())
-        assert not draws[0][:, 30:].any()
 
 
 def make_language() -> CellLanguage:

@@ -10,6 +10,7 @@ from cellwright.evals.metrics import (
     bootstrap,
     expected_calibration_error,
     interval_coverage,
+    kernel_width,
     macro_f1,
     mean_discrepancy,
     neighbour_accuracy,
@@ -95,6 +96,14 @@ def test_mmd_is_zero_on_itself_and_grows_with_distance() -> None:
     real = rng.normal(size=(60, 3))
     assert mean_discrepancy(real, real) == pytest.approx(0, abs=1e-12)
     assert mean_discrepancy(real, real + 3) > mean_discrepancy(real, real + 0.5) > 0
+
+
+def test_parts_of_the_real_cells_are_judged_by_the_width_of_all() -> None:
+    real = np.random.default_rng(0).normal(size=(60, 3))
+    width = kernel_width(real)
+    assert mean_discrepancy(real, real + 1) == mean_discrepancy(real, real + 1, width)
+    assert kernel_width(real[:30]) > width
+    assert kernel_width(real, 5) < width
 
 
 def test_mmd_by_hand() -> None:

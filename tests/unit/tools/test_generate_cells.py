@@ -7,7 +7,7 @@ from scipy import sparse
 
 from cellwright.cellmodel.generation import GeneratedCells
 from cellwright.cellmodel.labels import LabelRecord, LabelSpace
-from cellwright.cellmodel.reference import TypeReference, TypeSource
+from cellwright.cellmodel.reference import TypeRealism, TypeReference, TypeSource, summarise
 from cellwright.cellmodel.vocabulary import GeneVocabulary
 from cellwright.errors import RefusedError
 from cellwright.tools import generate_cells
@@ -15,8 +15,13 @@ from tests.unit.tools.factory import GENES, make_adata, make_bench
 from tests.unit.tools.test_tools import check_claims
 
 SOURCE = TypeSource(
-    name="B cell", dataset="made_up", species="human", tissue="blood", protocol="10x", n_cells=40
+    name="B cell", dataset="made_up", species="human", tissue="blood", protocol="10x", n_cells=400
 )
+REALISM = TypeRealism(
+    name="B cell", dataset="made_up", n_held_out=80, library_ratio=1.02, zero_gap=0.001,
+    gene_correlation=0.8, gene_correlation_real=0.9, two_sample_auc=0.61,
+    two_sample_auc_real=0.52, nearest_ratio=1.01,
+)  # fmt: skip
 RECORD = LabelRecord(
     name="B cell", ontology_id="CL:0000236", species=("human",), tissues=("blood",), n_cells=40
 )
@@ -28,6 +33,7 @@ class FakeModel:
 
     called: str = "B cell"
     collapsed: bool = False
+    realism: TypeRealism | None = REALISM
     labels = (RECORD,)
     vocabulary = GeneVocabulary(tuple(sorted(GENES)))
 
@@ -40,17 +46,17 @@ class FakeModel:
         )
 
     def reference(self, cell_type, *, dataset):
-        counts = _cells(400, 99)
-        totals = counts.sum(axis=1)
-        logged = np.log1p(counts * (1e4 / totals)[:, None])
+        kept = summarise(_cells(400, 99))
         return TypeReference(
             source=SOURCE,
             keys=GENES,
-            library_quantiles=tuple(np.quantile(totals, (0.05, 0.25, 0.5, 0.75, 0.95))),
-            zero_rate=float((counts == 0).mean()),
-            genes_per_cell=float((counts > 0).sum(axis=1).mean()),
-            mean_log1p=logged.mean(axis=0),
-            var_log1p=logged.var(axis=0),
+            library_quantiles=tuple(kept.stats[:5]),
+            zero_rate=float(kept.stats[-2]),
+            genes_per_cell=float(kept.stats[-1]),
+            mean_log1p=kept.mean,
+            var_log1p=kept.var,
+            correlations=kept.correlations,
+            realism=self.realism,
         )
 
     def annotate(self, block, **_options):
@@ -64,8 +70,11 @@ class FakeModel:
 
 
 def _cells(n, seed):
-    rate = np.linspace(0.3, 9, len(GENES))
-    return np.random.default_rng(seed).poisson(rate, (n, len(GENES)))
+    rng = np.random.default_rng(seed)
+    rate = np.linspace(0.3, 9, len(GENES)) * np.exp(
+        rng.normal(size=(n, 1)) * np.where(np.arange(len(GENES)) % 2, 0.7, -0.7)
+    )
+    return rng.poisson(rate)
 
 
 @pytest.fixture
@@ -98,6 +107,30 @@ def test_collapsed_and_unrecognised_cells_fail(bench):
     assert result.duplicates == 19
     assert {"recognised by the cell model", "exact duplicates among them"} <= set(result.failed)
     assert "variance over measured variance" in result.failed
+
+
+def test_gene_correlations_are_checked_on_the_drawn_cells(bench):
+    result = bench.run("generate_cells", cell_type="B cell", n=200)
+    (check,) = [one for one in result.checks if "gene-gene" in one.name]
+    assert check.value > 0.8
+    assert check.passed
+    few = bench.run("generate_cells", cell_type="B cell", n=20)
+    assert not [one for one in few.checks if "gene-gene" in one.name]
+
+
+def test_figures_of_training_are_quoted(bench):
+    result = bench.run("generate_cells", cell_type="B cell", n=20)
+    said = " ".join(check_claims(result))
+    assert "0.61" in said
+    assert "80 held-out cells" in said
+    assert {row.name: row.real for row in result.held_out}["two-sample AUC"] == 0.52
+    bench.__dict__["cell_model"] = FakeModel(
+        realism=TypeRealism(name="B cell", dataset="made_up", n_held_out=7)
+    )
+    unjudged = bench.run("generate_cells", cell_type="B cell", n=20)
+    said = " ".join(check_claims(unjudged))
+    assert unjudged.held_out == ()
+    assert "7 held-out cells of the type were too few" in said
 
 
 def test_wishes_that_the_draw_does_not_follow_are_said(bench):

@@ -55,12 +55,7 @@ class CellNetwork(nn.Module):
         spelling = torch.zeros(n_labels, config.encoder.n_queries, config.language.hidden)
         self.register_buffer("spelling_LQH", spelling)
         self.register_buffer("response_L", torch.zeros(n_labels, dtype=torch.bool))
-        self.decoder = CountDecoder(
-            config.decoder,
-            n_genes=n_genes,
-            gene_width=config.genes.width,
-            hidden=config.language.hidden,
-        )
+        self.decoder = CountDecoder(config.decoder, n_genes=n_genes, hidden=config.language.hidden)
 
     def queries(self, cells: CellInput) -> Tensor:
         """Query outputs ``(B, Q, D)``."""

@@ -1,29 +1,31 @@
-"""The count decoder: a conditional variational autoencoder with an NB or ZINB likelihood."""
+"""The count decoder: text chooses what was learned of a type, a latent varies it, counts are NB."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from cellwright.cellmodel.config import DecoderConfig
+from cellwright.cellmodel.config import CheckpointError, DecoderConfig
 
-HIDDEN_LOGIT = -1e4
-"""Logit of a gene that the data set did not measure: it takes no share of the counts."""
+LIBRARY_LEVELS = tuple(np.linspace(0.01, 0.99, 25).tolist())
+"""Levels at which the library sizes of a source are kept."""
+PANEL_WEIGHT = 20.0
+"""Log odds lost by a source whose file measured other genes, times the log of their overlap."""
+_SMALL = 1e-8
 
 
 class CountParameters(NamedTuple):
-    """Parameters of the count distribution, each ``(B, V)``.
+    """Parameters of the count distribution, each ``(B, G)``.
 
     Attributes:
         mean: Expected counts.
         inverse_dispersion: NB size: variance is mean + mean^2 / size.
-        dropout_logits: Logit of an extra zero; None for NB.
     """
 
     mean: Tensor
     inverse_dispersion: Tensor
-    dropout_logits: Tensor | None
 
 
 class DecoderLoss(NamedTuple):
@@ -31,160 +33,225 @@ class DecoderLoss(NamedTuple):
 
     reconstruction: Tensor
     kl: Tensor
+
+
+class TypeMemory(NamedTuple):
+    """What was learned of each source: a type as one file saw it.
+
+    P sources of S files, V genes, G_f genes that file f measured, K_f of them that vary with the
+    latent of width Z. Tables over measured genes are stored end to end, source by source.
+
+    Attributes:
+        panels: ``(S, ceil(V / 8))`` uint8, bits of the genes that a file measured.
+        varying: ``(S, ceil(V / 8))`` uint8, bits of those that the latent moves.
+        files: ``(P,)`` file of each source.
+        log_share: ``(sum of G_f over sources,)`` log share of the counts at an average latent.
+        log_size: Of the same length: log inverse dispersion.
+        loadings: ``(sum of K_f over files, Z)`` change of the log share with the latent.
+        prior_mean: ``(P, Z + 1)`` mean of the latent and of the normal score of the library size.
+        prior_root: ``(P, Z + 1, Z + 1)`` root of their covariance: standard normals times it.
+        library: ``(P, 25)`` log library sizes at ``LIBRARY_LEVELS``.
+        reader_weight: ``(P, H)`` linear map from the state at the signal token to log odds.
+        reader_bias: ``(P,)`` its bias.
+    """
+
+    panels: Tensor
+    varying: Tensor
+    files: Tensor
+    log_share: Tensor
+    log_size: Tensor
+    loadings: Tensor
+    prior_mean: Tensor
+    prior_root: Tensor
     library: Tensor
+    reader_weight: Tensor
+    reader_bias: Tensor
 
 
 class CountDecoder(nn.Module):
-    """Counts given a condition.
+    """Counts given the language model's state at the signal token.
 
-    Output weights are the shared gene vectors plus a few factors of the decoder's own, so the
-    decoder is small and a gene's output is tied to what is known of it. The latent's prior depends
-    on the condition: what varies within a type differs from type to type.
+    A linear reader turns the state into weights over the sources that were learned, so that the
+    text alone says which cells are meant; the likeliest source is the one that is drawn from.
+    Within a source, counts follow a linearly decoded variational autoencoder (as in scVI and its
+    linear decoder): log shares move with a latent whose prior is the source's own, together with
+    the library size, and counts are negative binomial.
 
-    Attributes:
-        gene_bias_V: Log share of a gene over all training cells, where it starts from.
-        factors_VF: The decoder's own gene factors.
+    The sizes of its tables follow the data, so a state of any size is loaded, and one of an earlier
+    layout is dropped: the stage has to be trained then.
     """
 
-    def __init__(
-        self, config: DecoderConfig, *, n_genes: int, gene_width: int, hidden: int
-    ) -> None:
+    panels: Tensor
+    varying: Tensor
+    files: Tensor
+    log_share: Tensor
+    log_size: Tensor
+    loadings: Tensor
+    prior_mean: Tensor
+    prior_root: Tensor
+    library: Tensor
+    reader_weight: Tensor
+    reader_bias: Tensor
+
+    def __init__(self, config: DecoderConfig, *, n_genes: int, hidden: int) -> None:
         super().__init__()
-        self.config = config
-        width = config.hidden
-        basis = gene_width + config.factors
-        self.condition = nn.Sequential(
-            nn.LayerNorm(hidden),
-            nn.Linear(hidden, width),
-            nn.GELU(),
-            nn.Linear(width, config.condition),
-        )
-        self.library = nn.Linear(config.condition, 2)
-        self.prior = nn.Linear(config.condition, 2 * config.latent)
-        self.read = nn.Linear(basis + config.condition, width)
-        self.posterior = nn.Sequential(
-            nn.LayerNorm(width), nn.GELU(), nn.Linear(width, 2 * config.latent)
-        )
-        self.decode = nn.Sequential(
-            nn.Linear(config.latent + config.condition, width),
-            nn.LayerNorm(width),
-            nn.GELU(),
-            nn.Linear(width, width),
-            nn.GELU(),
-        )
-        self.share = nn.Linear(width, basis, bias=False)
-        self.drop = nn.Linear(width, basis, bias=False) if config.likelihood == "zinb" else None
-        self.gene_bias_V = nn.Parameter(torch.zeros(n_genes))
-        self.drop_bias_V = nn.Parameter(torch.full((n_genes,), -3.0)) if self.drop else None
-        self.log_size_V = nn.Parameter(torch.zeros(n_genes))
-        self.factors_VF = nn.Parameter(torch.randn(n_genes, config.factors) * 0.02)
+        self.config, self.n_genes, self.hidden = config, n_genes, hidden
+        for name, table in _empty(n_genes, hidden, config.latent)._asdict().items():
+            self.register_buffer(name, table)
 
-    def basis(self, vectors_VE: Tensor) -> Tensor:
-        """Gene basis ``(V, E + factors)``; the shared vectors are not moved by the decoder."""
-        return torch.cat([vectors_VE.detach(), self.factors_VF], dim=1)
+    @property
+    def n_sources(self) -> int:
+        """Number of sources that it has learned."""
+        return len(self.files)
 
-    def log_library(self, condition_BC: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the log library size, each ``(B,)``."""
-        mean, raw = self.library(condition_BC).unbind(dim=1)
-        return mean + 7.0, functional.softplus(raw) + 0.05
+    def learn(self, memory: TypeMemory) -> None:
+        """Take over what was learned."""
+        for name, table in memory._asdict().items():
+            setattr(self, name, table.detach().clone().contiguous())
 
-    def parameters_of(
-        self,
-        latent_BZ: Tensor,
-        condition_BC: Tensor,
-        library_B: Tensor,
-        basis_VF: Tensor,
-        measured_BV: Tensor,
-    ) -> CountParameters:
-        """Distribution of the counts of each gene."""
-        hidden = self.decode(torch.cat([latent_BZ, condition_BC], dim=1))
-        scale = basis_VF.shape[1] ** -0.5
-        logits = self.share(hidden) @ basis_VF.T * scale + self.gene_bias_V
-        share = torch.softmax(logits.masked_fill(~measured_BV, HIDDEN_LOGIT), dim=1)
-        mean = library_B[:, None] * share
-        size = self.log_size_V.clamp(-4, 6).exp().expand_as(mean)
-        dropout = None
-        if self.drop is not None and self.drop_bias_V is not None:
-            dropout = self.drop(hidden) @ basis_VF.T * scale + self.drop_bias_V
-        return CountParameters(mean, size, dropout)
+    def source_weights(self, hidden_BH: Tensor, measured_V: Tensor) -> Tensor:
+        """How far each source is meant, ``(B, P)``.
 
-    def forward(
-        self, counts_BV: Tensor, hidden_BH: Tensor, vectors_VE: Tensor, measured_BV: Tensor
-    ) -> DecoderLoss:
-        """Negative ELBO of counts, given the language model's state at the signal token."""
-        condition = self.condition(hidden_BH)
-        basis = self.basis(vectors_VE)
-        library = counts_BV.sum(dim=1)
-        profile = torch.log1p(counts_BV * (1e4 / library[:, None].clamp_min(1)))
-        summary = functional.normalize(profile, dim=1) @ basis
-        moments = self.posterior(self.read(torch.cat([summary, condition], dim=1)))
-        mean, log_var = _gaussian(moments)
-        prior_mean, prior_log_var = _gaussian(self.prior(condition))
-        latent = mean + torch.randn_like(mean) * (0.5 * log_var).exp()
-        counts = self.parameters_of(latent, condition, library, basis, measured_BV)
-        log_prob = count_log_prob(counts_BV, counts).masked_fill(~measured_BV, 0.0).sum(dim=1)
-        apart = ((mean - prior_mean) ** 2 + log_var.exp()) / prior_log_var.exp()
-        kl = 0.5 * (apart - 1 + prior_log_var - log_var).sum(dim=1)
-        centre, spread = self.log_library(condition)
-        target = library.clamp_min(1).log()
-        library_nll = spread.log() + 0.5 * ((target - centre) / spread) ** 2
-        return DecoderLoss(-log_prob.mean(), kl.mean(), library_nll.mean())
+        Args:
+            hidden_BH: States at the signal token.
+            measured_V: Genes that are wanted. Sources of files with other genes are set back, for
+                text cannot tell files of one tissue and protocol apart.
+        """
+        panels = unpack(self.panels, self.n_genes).float()
+        wanted = measured_V.float()
+        shared = panels @ wanted
+        overlap = shared / (panels.sum(dim=1) + wanted.sum() - shared).clamp_min(1)
+        evidence = PANEL_WEIGHT * overlap.clamp_min(1e-6).log()[self.files]
+        odds = hidden_BH @ self.reader_weight.T + self.reader_bias
+        return torch.softmax(odds + evidence, dim=1)
 
     @torch.no_grad()
     def sample(
         self,
         hidden_BH: Tensor,
-        vectors_VE: Tensor,
         measured_V: Tensor,
         generator: torch.Generator,
         library_B: Tensor | None = None,
     ) -> Tensor:
-        """Draw integer counts ``(B, V)``, one cell for each row of ``hidden_BH``."""
-        condition = self.condition(hidden_BH)
-        if library_B is None:
-            centre, spread = self.log_library(condition)
-            library_B = (centre + spread * torch.randn(centre.shape, generator=generator)).exp()
-        mean, log_var = _gaussian(self.prior(condition))
-        noise = torch.randn(mean.shape, generator=generator)
-        latent = mean + noise * (0.5 * log_var).exp()
-        counts = self.parameters_of(
-            latent,
-            condition,
-            library_B,
-            self.basis(vectors_VE),
-            measured_V.expand(len(condition), -1),
-        )
-        rate = torch._standard_gamma(counts.inverse_dispersion, generator) * (
-            counts.mean / counts.inverse_dispersion
-        )
-        drawn = torch.poisson(rate, generator=generator)
-        if counts.dropout_logits is not None:
-            kept = torch.rand(drawn.shape, generator=generator) > torch.sigmoid(
-                counts.dropout_logits
+        """Draw integer counts ``(B, V)``, one cell for each row of ``hidden_BH``.
+
+        Args:
+            hidden_BH: States at the signal token.
+            measured_V: ``(V,)`` bool, genes to draw; one that the chosen source's file did not
+                measure gets no counts.
+            generator: Source of the draws.
+            library_B: Counts of each cell over its file's genes; None draws them too.
+
+        Raises:
+            CheckpointError: No source was learned.
+        """
+        if not self.n_sources:
+            msg = (
+                "The decoder of this checkpoint has learned no type, or by an earlier layout; run "
+                "`cellwright train --stage decoder`."
             )
-            drawn = drawn * kept
-        return drawn
+            raise CheckpointError(msg)
+        chosen = self.source_weights(hidden_BH, measured_V).argmax(dim=1)
+        noise = torch.randn(len(chosen), self.prior_mean.shape[1], generator=generator)
+        drawn = torch.zeros(len(chosen), self.n_genes)
+        for source in sorted(set(chosen.tolist())):
+            rows = torch.nonzero(chosen == source)[:, 0]
+            latent, library = self.latents(source, noise[rows])
+            if library_B is not None:
+                library = library_B[rows]
+            counts = self.parameters_of(source, latent, library)
+            rate = torch._standard_gamma(counts.inverse_dispersion, generator) * (
+                counts.mean / counts.inverse_dispersion
+            )
+            panel = self.panel(source)
+            cells = torch.zeros(len(rows), self.n_genes)
+            cells[:, panel] = torch.poisson(rate, generator=generator)
+            drawn[rows] = cells
+        return drawn * measured_V
+
+    def latents(self, source: int, noise_BZ: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents ``(B, Z)`` and library sizes ``(B,)`` of a source, from standard normals."""
+        both = self.prior_mean[source] + noise_BZ @ self.prior_root[source]
+        level = torch.special.ndtr(both[:, -1])
+        return both[:, :-1], _interpolated(level, self.library[source]).exp()
+
+    def parameters_of(self, source: int, latent_BZ: Tensor, library_B: Tensor) -> CountParameters:
+        """Distribution of the counts of the genes that the source's file measured."""
+        log_share, log_size, loadings, moved = self.tables(source)
+        logits = log_share.expand(len(latent_BZ), -1).clone()
+        logits[:, moved] += latent_BZ @ loadings.T
+        mean = library_B[:, None] * torch.softmax(logits, dim=1)
+        return CountParameters(mean.clamp_min(_SMALL), log_size.exp().expand_as(mean))
+
+    def panel(self, source: int) -> Tensor:
+        """Genes that the source's file measured, their positions ``(G,)``."""
+        return torch.nonzero(unpack(self.panels[self.files[source]], self.n_genes))[:, 0]
+
+    def tables(self, source: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Log shares and sizes ``(G,)``, loadings ``(K, Z)`` and where the K genes are in the G."""
+        sizes = unpack(self.panels, self.n_genes).sum(dim=1)
+        starts = torch.cat([torch.zeros(1, dtype=torch.long), sizes[self.files].cumsum(dim=0)])
+        own = slice(int(starts[source]), int(starts[source + 1]))
+        file = int(self.files[source])
+        varying = unpack(self.varying, self.n_genes)
+        begins = torch.cat([torch.zeros(1, dtype=torch.long), varying.sum(dim=1).cumsum(dim=0)])
+        moved = torch.nonzero(varying[file][self.panel(source)])[:, 0]
+        loadings = self.loadings[int(begins[file]) : int(begins[file + 1])]
+        return self.log_share[own], self.log_size[own], loadings, moved
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *_strictness: object
+    ) -> None:
+        found = {name: state_dict.get(prefix + name) for name in TypeMemory._fields}
+        if all(isinstance(table, Tensor) for table in found.values()):
+            self.learn(TypeMemory(**found))  # type: ignore[arg-type] # all are tensors, see above
 
 
-def _gaussian(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log variance, the latter within what stays stable."""
-    mean, log_var = moments.chunk(2, dim=1)
-    return mean, log_var.clamp(-8, 4)
-
-
-def count_log_prob(counts_BV: Tensor, parameters: CountParameters) -> Tensor:
-    """Log probability of each count, ``(B, V)``, under NB or, with dropout logits, ZINB."""
-    mean, size, dropout = parameters
-    mean = mean.clamp_min(1e-8)
-    log_total = torch.log(size + mean)
-    nb = size * (size.log() - log_total) + counts_BV * (mean.log() - log_total)
-    seen = counts_BV > 0  # the binomial coefficient of a zero is 1, and most counts are zeros
-    some, own = counts_BV[seen], size[seen]
-    coefficient = torch.lgamma(some + own) - torch.lgamma(own) - torch.lgamma(some + 1)
-    nb = nb.masked_scatter(seen, nb[seen] + coefficient)
-    if dropout is None:
-        return nb
-    zero = functional.softplus(-dropout + size * (size.log() - log_total)) - functional.softplus(
-        -dropout
+def _empty(n_genes: int, hidden: int, latent: int) -> TypeMemory:
+    bits = torch.zeros(0, -(-n_genes // 8), dtype=torch.uint8)
+    return TypeMemory(
+        panels=bits,
+        varying=bits.clone(),
+        files=torch.zeros(0, dtype=torch.long),
+        log_share=torch.zeros(0),
+        log_size=torch.zeros(0),
+        loadings=torch.zeros(0, latent),
+        prior_mean=torch.zeros(0, latent + 1),
+        prior_root=torch.zeros(0, latent + 1, latent + 1),
+        library=torch.zeros(0, len(LIBRARY_LEVELS)),
+        reader_weight=torch.zeros(0, hidden),
+        reader_bias=torch.zeros(0),
     )
-    return torch.where(counts_BV > 0, nb - functional.softplus(dropout), zero)
+
+
+def pack(measured: np.ndarray) -> Tensor:
+    """Bits of a ``(S, V)`` bool table, ``(S, ceil(V / 8))`` uint8."""
+    return torch.from_numpy(np.packbits(measured, axis=1))
+
+
+def unpack(bits: Tensor, n_genes: int) -> Tensor:
+    """The bool table of ``pack``, ``(..., V)``."""
+    return torch.from_numpy(np.unpackbits(bits.numpy(), axis=-1, count=n_genes).astype(bool))
+
+
+def _interpolated(level_B: Tensor, values_Q: Tensor) -> Tensor:
+    """Values at levels between those of ``LIBRARY_LEVELS``; beyond them, the last one."""
+    levels = torch.tensor(LIBRARY_LEVELS)
+    right = torch.searchsorted(levels, level_B.clamp(levels[0], levels[-1])).clamp(
+        1, len(levels) - 1
+    )
+    share = (level_B.clamp(levels[0], levels[-1]) - levels[right - 1]) / (
+        levels[right] - levels[right - 1]
+    )
+    return values_Q[right - 1] + share * (values_Q[right] - values_Q[right - 1])
+
+
+def count_log_prob(counts_BG: Tensor, parameters: CountParameters) -> Tensor:
+    """Log probability of each count under the negative binomial, ``(B, G)``."""
+    mean, size = parameters.mean.clamp_min(_SMALL), parameters.inverse_dispersion
+    log_total = torch.log(size + mean)
+    log_prob = size * (size.log() - log_total) + counts_BG * (mean.log() - log_total)
+    seen = counts_BG > 0  # the binomial coefficient of a zero is 1, and most counts are zeros
+    some, own = counts_BG[seen], size.expand_as(mean)[seen]
+    coefficient = torch.lgamma(some + own) - torch.lgamma(own) - torch.lgamma(some + 1)
+    return log_prob.masked_scatter(seen, log_prob[seen] + coefficient)

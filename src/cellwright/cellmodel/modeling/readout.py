@@ -11,8 +11,6 @@ from cellwright.cellmodel.modeling.gene_vectors import INPUT_NORM, unit_product
 
 CELLS_PER_TEXT = 2.0
 """Example cells that weigh as much as what is written of a label."""
-NEIGHBOUR_SHARPNESS = 20.0
-"""How sharply a label that was never trained borrows the linear term of its nearest in text."""
 
 
 class Shown(NamedTuple):
@@ -45,6 +43,8 @@ class ReadOut(nn.Module):
         blend: Weights of the wide and the deep score.
         centroids_LD: Mean cell vector of each known label.
         range_floor: Least cosine to some centroid of a cell inside the model's range.
+        usual_wide: Mean wide score of the true label of held-out cells. Where nothing is known of
+            how a label looks, it is given this one, and its text decides.
         set_floors: Least probability of a label in a label set, where candidates are named by
             the user and where they are not.
     """
@@ -55,6 +55,7 @@ class ReadOut(nn.Module):
     blend: Tensor
     centroids_LD: Tensor
     range_floor: Tensor
+    usual_wide: Tensor
     set_floors: Tensor
 
     def __init__(self, config: ReadOutConfig, *, width: int, n_genes: int, n_labels: int) -> None:
@@ -65,6 +66,7 @@ class ReadOut(nn.Module):
         self.register_buffer("blend", torch.tensor([0.5, 0.5]))
         self.register_buffer("centroids_LD", torch.zeros(n_labels, config.width))
         self.register_buffer("range_floor", torch.tensor(-1.0))
+        self.register_buffer("usual_wide", torch.tensor(0.0))
         self.register_buffer("set_floors", torch.zeros(2))
         self.cell = nn.Sequential(
             nn.Linear(width, config.width), nn.GELU(), nn.Linear(config.width, config.width)
@@ -110,11 +112,11 @@ class ReadOut(nn.Module):
         text: Tensor | None = None,
         shown: Shown | None = None,
     ) -> Tensor:
-        """Wide scores ``(B, L)``; a new label borrows those of its neighbours in text."""
+        """Wide scores ``(B, L)``; a new label has the usual one, or what its examples show."""
         weights, bias = self.wide_LV[known], self.wide_bias_L[known]
         if text is not None:
-            near = torch.softmax(NEIGHBOUR_SHARPNESS * text @ self.label_text_LT.T, dim=1)
-            new, new_bias = near @ self.wide_LV, near @ self.wide_bias_L
+            new, new_bias = weights.new_zeros(len(text), weights.shape[1]), self.usual_wide
+            new_bias = new_bias.expand(len(text))
             if shown is not None:
                 new = torch.lerp(new, shown.weights, shown.trust)
                 new_bias = torch.lerp(new_bias, shown.bias, shown.trust[:, 0])
@@ -125,7 +127,7 @@ class ReadOut(nn.Module):
         """What cells of a new label show of it: their mean vector, and how they differ from usual.
 
         The linear term points from the usual profile to theirs, is as long as those of known labels
-        are on average, and is zero half way.
+        are on average, and gives the examples the wide score that cells usually have for their own.
 
         Args:
             cell_BD: Cell vectors of the examples.
@@ -136,7 +138,7 @@ class ReadOut(nn.Module):
         own, other = (functional.normalize(one, dim=0) * INPUT_NORM for one in (mean, usual))
         length = torch.linalg.vector_norm(self.wide_LV, dim=1).mean()
         weights = functional.normalize(own - other, dim=0) * length
-        bias = -(weights @ (own + other)) / 2
+        bias = self.usual_wide - unit_product(expression_BV, weights[:, None]).mean()
         trust = len(cell_BD) / (len(cell_BD) + CELLS_PER_TEXT)
         return Shown(
             torch.full((1, 1), trust),

@@ -88,6 +88,13 @@ def calibrate(network: CellNetwork, corpus: Corpus, *, seed: int) -> dict[str, A
         for named in (True, False)
     ]
     readout.set_floors.copy_(torch.tensor(floors))
+    of_truth = [
+        trial.scored.wide[np.arange(len(trial.scored.labels)), trial.scored.labels]
+        for trial in natural
+        if trial.named
+    ]
+    usual = float(np.concatenate(of_truth).mean())
+    readout.usual_wide.copy_(torch.tensor(usual))
     near = np.concatenate([_closeness(network, trial.scored) for trial in trials if trial.named])
     floor = float(np.quantile(near, OUTSIDE_RATE))
     readout.range_floor.copy_(torch.tensor(floor))
@@ -96,6 +103,7 @@ def calibrate(network: CellNetwork, corpus: Corpus, *, seed: int) -> dict[str, A
         "blend_deep": blend[1],
         "set_floors": floors,
         "range_floor": floor,
+        "usual_wide": usual,
         "cells": sum(len(trial.scored.labels) for trial in natural if trial.named),
     }
 

@@ -116,6 +116,7 @@ def build_corpus(
     *,
     is_a: IsA,
     seed: int,
+    vocabulary: GeneVocabulary | None = None,
 ) -> Corpus:
     """Read files and put them under one vocabulary and one label space.
 
@@ -126,6 +127,7 @@ def build_corpus(
         keys_of: Vocabulary keys of gene names of a species.
         is_a: Which labels include which, by their ontology ids.
         seed: Seed of the splits.
+        vocabulary: Genes of a run that goes on; None makes it of the genes that the files express.
 
     Raises:
         InputError: None of the files is there.
@@ -140,8 +142,9 @@ def build_corpus(
     if not raw:
         msg = f"None of the {len(cards)} data files is in {folder}; name the folder with --data."
         raise InputError(msg)
-    variable = {key for one in raw for key in _variable_keys(one)}
-    vocabulary = GeneVocabulary.of([_expressed_keys(one) for one in raw], variable)
+    if vocabulary is None:
+        variable = {key for one in raw for key in _variable_keys(one)}
+        vocabulary = GeneVocabulary.of([_expressed_keys(one) for one in raw], variable)
     labels = _label_space(raw, is_a)
     return Corpus(
         vocabulary=vocabulary,

@@ -39,8 +39,8 @@ DECOY_SHARE = 0.35
 """How often labels of other files stand among the options."""
 MOST_DECOYS = 3
 GENERATION_SHARE = 0.2
-OPTIONS_SHARE = 0.65
-CHAT_SHARE = 0.45
+OPTIONS_SHARE = 0.8
+CHAT_SHARE = 0.4
 """Prompts answered in a sentence: most of its words say nothing of the cell."""
 IGNORED = -100
 

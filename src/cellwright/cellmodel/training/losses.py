@@ -6,8 +6,6 @@ from torch.nn import functional
 
 from cellwright.cellmodel.modeling.decoder import DecoderLoss
 
-LIBRARY_WEIGHT = 10.0
-
 
 def candidate_loss(scores_BL: Tensor, labels_B: Tensor, allowed_BL: Tensor) -> Tensor:
     """Mean cross-entropy of the true label among each cell's own candidates."""
@@ -22,10 +20,7 @@ def token_loss(logits_BSV: Tensor, targets_BS: Tensor) -> Tensor:
 def elbo_loss(parts: DecoderLoss, *, kl_weight: float, step: int, warmup: int) -> Tensor:
     """Negative ELBO with the KL weight raised from 0 over the first steps."""
     ramp = min(1.0, (step + 1) / max(warmup, 1))
-    total: Tensor = (
-        parts.reconstruction + kl_weight * ramp * parts.kl + LIBRARY_WEIGHT * parts.library
-    )
-    return total
+    return parts.reconstruction + kl_weight * ramp * parts.kl
 
 
 def finite(loss: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cellwright.cellmodel.checkpoint import Checkpoint, save_checkpoint
+from cellwright.cellmodel.checkpoint import VOCABULARY, Checkpoint, save_checkpoint
 from cellwright.cellmodel.data.registry import DatasetCard, label_table
 from cellwright.cellmodel.modeling.cell_language import CellLanguage
 from cellwright.cellmodel.modeling.cell_network import CellNetwork, parameter_count
@@ -21,11 +21,12 @@ from cellwright.cellmodel.presets import Preset
 from cellwright.cellmodel.training.calibration import calibrate
 from cellwright.cellmodel.training.data import Corpus, IsA, KeysOf, LabelTable, build_corpus
 from cellwright.cellmodel.training.decoder_stage import (
+    STATE_NAME,
     condition_states,
     count_data,
+    judge_sources,
     reference_card,
     reference_tensors,
-    start_decoder,
     train_decoder,
 )
 from cellwright.cellmodel.training.encoder_stage import (
@@ -45,6 +46,7 @@ from cellwright.cellmodel.training.language_stage import (
     spell_labels,
     train_language,
 )
+from cellwright.cellmodel.vocabulary import GeneVocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -100,18 +102,22 @@ class Pipeline:
 
     @cached_property
     def corpus(self) -> Corpus:
-        """All files, aligned."""
+        """All files, aligned. A run that goes on keeps its genes, whatever names mean by now."""
         request = self.request
+        kept = self.folder / VOCABULARY
         table = request.table or label_table()
         wanted = {"cell type"} | ({"drug response"} if "DSP" in self.recipe.tasks else set())
-        return build_corpus(
+        corpus = build_corpus(
             request.data_folder,
             [card for card in request.cards if card.task in wanted],
             table,
             request.keys_of,
             is_a=request.is_a,
             seed=self.recipe.seed,
+            vocabulary=GeneVocabulary.load(kept) if kept.is_file() else None,
         )
+        corpus.vocabulary.save(kept)
+        return corpus
 
     @cached_property
     def network(self) -> CellNetwork:
@@ -178,11 +184,11 @@ class Pipeline:
         data = count_data(self.corpus)
         self.language.eval()
         states = condition_states(self.language, self.corpus, data, seed=self.recipe.seed)
-        start_decoder(self.network, data)
         train_decoder(self.network, states, data, self.recipe, self.folder)
         self._keep(self.network)
         self._write("reference", reference_tensors(data))
-        self._note("reference", reference_card(data))
+        realism = judge_sources(self.network, states, data)
+        self._note("reference", reference_card(data, realism))
 
     def _evaluate(self) -> None:
         self.network.eval()
@@ -255,8 +261,9 @@ class Pipeline:
         }
 
     def _steps(self) -> dict[str, int]:
-        names = ("encoder", "refit", "language", "decoder")
-        return {name: self._read(name).get("step", 0) for name in names}
+        states = {name: name for name in ("encoder", "refit", "language")}
+        states["decoder"] = STATE_NAME
+        return {stage: self._read(name).get("step", 0) for stage, name in states.items()}
 
     def _keep(self, network: CellNetwork) -> None:
         self._write("network", network.state_dict())

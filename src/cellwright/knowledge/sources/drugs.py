@@ -24,6 +24,8 @@ class Drug:
     targets: list[str] = field(default_factory=list)
     pathway: str = ""
     mechanism: str = ""
+    indications: list[str] = field(default_factory=list)
+    areas: list[str] = field(default_factory=list)
     phase: str = ""
     in_gdsc: bool = False
     in_hub: bool = False
@@ -86,6 +88,8 @@ def _merge_hub(drugs: list[Drug], path: Path) -> None:
             mechanisms = _parts((row["MOA"] or "").strip('"').replace("|", ","))
             drug.mechanism = drug.mechanism or "; ".join(mechanisms)
             _add(drug.targets, _parts((row["Target"] or "").strip('"').replace("|", ",")))
+            _add(drug.indications, _parts((row["Indication"] or "").strip('"')))
+            _add(drug.areas, _parts((row["Disease Area"] or "").strip('"')))
             phase = (row["Phase"] or "").strip()
             drug.phase = max(drug.phase, phase, key=_rank)
 
@@ -111,6 +115,8 @@ def _columns(drugs: list[Drug]) -> dict[str, Any]:
         "targets": pa.array(["|".join(drug.targets) for drug in drugs]),
         "pathway": pa.array([drug.pathway for drug in drugs]).dictionary_encode(),
         "mechanism": pa.array([drug.mechanism for drug in drugs]).dictionary_encode(),
+        "indications": pa.array(["|".join(drug.indications) for drug in drugs]),
+        "areas": pa.array(["|".join(drug.areas) for drug in drugs]).dictionary_encode(),
         "phase": pa.array([drug.phase for drug in drugs]).dictionary_encode(),
         "in_gdsc": pa.array([drug.in_gdsc for drug in drugs]),
         "in_hub": pa.array([drug.in_hub for drug in drugs]),

@@ -4,9 +4,11 @@ import csv
 import gzip
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from cellwright.knowledge.sources.catalogue import GENE_INFO_COLUMNS
 
 CLONE = re.compile(r"^(Gm\d+|LOC\d+|[A-Z]{1,4}\d{5,}\.\d+|CT\d+.*|.*Rik|C\d+orf\d+)$")
 """Names that catalogues give before anybody knows what a gene is."""
@@ -49,10 +51,22 @@ def rows(path: Path) -> Iterator[list[str]]:
         yield from reader
 
 
+def records(path: Path, columns: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the values of some columns, by name, of a tab-separated file."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", newline="") as handle:
+        reader = csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
+        head = [name.lstrip("#") for name in next(reader)]
+        places = [head.index(name) for name in columns]
+        for row in reader:
+            yield [row[place] for place in places]
+
+
 def read_ncbi(path: Path) -> list[Gene]:
     """Read genes out of an NCBI ``gene_info`` extract; regulatory regions are left out."""
     genes = []
-    for entrez, symbol, synonyms, xrefs, chromosome, _band, title, kind, official in rows(path):
+    for values in records(path, GENE_INFO_COLUMNS):
+        entrez, symbol, synonyms, xrefs, chromosome, title, kind, official = values
         phenotype = kind == "unknown" and "Ensembl:" not in xrefs
         foreign = chromosome == "MT" and official in {"-", ""}  # mitochondria of other strains
         if kind == "biological-region" or phenotype or foreign:
