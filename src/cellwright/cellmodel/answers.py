@@ -54,10 +54,12 @@ def answer_many(
         progress: Called with the number of questions answered.
     """
     answers: list[CellAnswer | None] = [None] * len(questions)
+    space = model.checkpoint.labels
+    table = {labels: space.offered(labels) for labels in {one.labels for one in questions}}
     done = 0
     for rows in _batches(questions, batch_size):
         some = [questions[row] for row in rows]
-        offered = np.stack([model.checkpoint.labels.offered(one.labels) for one in some])
+        offered = np.stack([table[one.labels] for one in some])
         reading = frozen_reading(model.network, expression[np.array(rows)])
         soft = model.network.soft_tokens(reading, torch.from_numpy(offered))
         spoken = model.language.speak(

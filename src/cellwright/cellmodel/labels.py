@@ -81,6 +81,10 @@ class LabelSpace:
         index.update({_plain(record.name): at for at, record in enumerate(self.records)})
         return index
 
+    @cached_property
+    def _words(self) -> tuple[list[str], ...]:
+        return tuple(_plain(record.name).split() for record in self.records)
+
     def find(self, text: str) -> int | None:
         """Position of the type with this name, alias or ontology id; None if there is none."""
         return self._index.get(_plain(text))
@@ -108,8 +112,7 @@ class LabelSpace:
         name = self.records[at].name if at is not None else None
         words = _plain(text).split()
         found = []
-        for place, record in enumerate(self.records):
-            own = _plain(record.name).split()
+        for place, (record, own) in enumerate(zip(self.records, self._words, strict=True)):
             below = name is not None and name in record.broader
             named = words != ["cell"] and own[-len(words) :] == words
             if place == at or below or named:

@@ -66,8 +66,9 @@ def two_sample_auc(real: np.ndarray, made: np.ndarray) -> float:
     kind = np.repeat([0, 1], [len(real), len(made)])
     genes = np.argsort(-both.var(axis=0), kind="stable")[:TESTED_GENES]
     folds = StratifiedKFold(min(FOLDS, len(real), len(made)), shuffle=True, random_state=0)
-    model = LogisticRegression(C=0.1, max_iter=200)
-    return float(cross_val_score(model, both[:, genes], kind, cv=folds, scoring="roc_auc").mean())
+    model = LogisticRegression(C=0.1, max_iter=500)
+    levels = both[:, genes] - both[:, genes].mean(axis=0)
+    return float(cross_val_score(model, levels, kind, cv=folds, scoring="roc_auc").mean())
 
 
 def correlation_agreement(real: np.ndarray, made: np.ndarray) -> float:
@@ -98,12 +99,12 @@ def nearest_ratio(made: np.ndarray, real: np.ndarray, training: np.ndarray) -> f
         real: ``(C, G)`` log profiles of held-out cells.
         training: ``(N, G)`` log profiles of training cells.
     """
-    usual = float(np.median(_nearest(real, training)))
-    return float(np.median(_nearest(made, training))) / max(usual, 1e-9)
+    return nearest_distance(made, training) / max(nearest_distance(real, training), 1e-9)
 
 
-def _nearest(cells: np.ndarray, training: np.ndarray) -> np.ndarray:
+def nearest_distance(cells: np.ndarray, training: np.ndarray) -> float:
+    """Median distance of log profiles ``(B, G)`` to the nearest of others, ``(N, G)``."""
     from sklearn.neighbors import NearestNeighbors
 
     model = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(training)
-    return np.asarray(model.kneighbors(cells)[0][:, 0])
+    return float(np.median(model.kneighbors(cells)[0]))

@@ -11,7 +11,7 @@ from cellwright.cellmodel.realism import (
     agreement,
     correlation_agreement,
     log_profile,
-    nearest_ratio,
+    nearest_distance,
     two_sample_auc,
 )
 from cellwright.evals.generators import Bed, Made
@@ -145,8 +145,17 @@ def left_out_accuracy(points: np.ndarray, labels: np.ndarray, k: int) -> float:
     return float((votes.argmax(axis=1) == codes).mean())
 
 
-def gene_figures(real: np.ndarray, made: np.ndarray, training: np.ndarray) -> dict[str, float]:
-    """Gene-level figures of made cells beside real ones, both ``(B, G)`` counts."""
+def gene_figures(
+    real: np.ndarray, made: np.ndarray, training: np.ndarray, *, usual: float
+) -> dict[str, float]:
+    """Gene-level figures of made cells beside real ones.
+
+    Args:
+        real: ``(B, G)`` counts.
+        made: ``(C, G)`` counts.
+        training: ``(N, G)`` log profiles of training cells.
+        usual: ``nearest_distance`` of real cells to those.
+    """
     levels, drawn = log_profile(real), log_profile(made)
     medians = [max(float(np.median(part.sum(axis=1))), 1.0) for part in (made, real)]
     return {
@@ -156,7 +165,7 @@ def gene_figures(real: np.ndarray, made: np.ndarray, training: np.ndarray) -> di
         "variance_correlation": agreement(levels.var(axis=0), drawn.var(axis=0)),
         "gene_correlation": correlation_agreement(levels, drawn),
         "two_sample_auc": two_sample_auc(levels, drawn),
-        "nearest_training_ratio": nearest_ratio(drawn, levels, log_profile(training)),
+        "nearest_training_ratio": nearest_distance(drawn, training) / max(usual, 1e-9),
     }
 
 

@@ -18,6 +18,7 @@ from cellwright.knowledge import tables
 from cellwright.knowledge.ontology import CellOntology
 from cellwright.knowledge.records import (
     CellTypeMatch,
+    CoverageReport,
     DrugMatch,
     Evidence,
     GeneMatch,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CellTypeMatch",
+    "CoverageReport",
     "DrugMatch",
     "Evidence",
     "GeneMatch",
@@ -114,3 +116,7 @@ class Knowledge:
             top: How many records to return, best first.
         """
         return self._search.search(query, kind=kind, species=species, top=top)
+
+    def search_ids(self, query: str, kind: str | None = None, top: int = 10) -> list[str]:
+        """Return the ids of the documents that ``search`` finds, such as ``gene/GCG``."""
+        return self._search.ids(query, kind=kind, top=top)

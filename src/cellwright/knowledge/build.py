@@ -5,19 +5,31 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cellwright.artifacts import sha256_file
-from cellwright.knowledge import documents, tables, vectors
+from cellwright.knowledge import documents, tables, vectors, words
 from cellwright.knowledge.sources import catalogue
+from cellwright.knowledge.sources import prose as prose_source
+from cellwright.knowledge.sources.catalogue import SourceFile
 from cellwright.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
-BY_HAND = ("forms.tsv", "labels.tsv")
+BY_HAND = ("forms.tsv",)
 """Tables that people write; a build takes them along."""
+NAMES_HUMAN = "names_human"
+"""The table of an optional source: where the source is not given, it stays as it is."""
+PROSE_METADATA = {
+    "source": "the other tables; RefSeq summaries; definitions of the Cell Ontology",
+    "release": "of the other tables; 220; 2026-03-26",
+    "licence": "of the other tables; public domain; CC BY 4.0",
+}
 TABLE_SOURCES = {
+    NAMES_HUMAN: (catalogue.HGNC,),
     "genes_human": (catalogue.NCBI_HUMAN, catalogue.ORTHOLOGS_HUMAN, catalogue.ENSEMBL_HG19),
     "genes_mouse": (catalogue.NCBI_MOUSE, catalogue.ORTHOLOGS_MOUSE),
     "cell_ontology": (catalogue.CELL_ONTOLOGY,),
@@ -36,34 +48,70 @@ def build(
 ) -> list[Path]:
     """Compile every table and return the files written.
 
-    The tables are made in a folder of their own and moved into place when all are done.
+    The tables are made in a folder of their own and moved into place when all are done. Prose
+    of the sources shapes the documents' vectors, and is kept in the user's own knowledge folder
+    for search to show and index; no table holds it.
 
     Args:
         source: Folder with the official files.
-        settings: For the embedder.
+        settings: For the embedder, and for where prose is kept.
         target: Where the tables go.
         embed: Whether to embed the documents too (minutes); else their vectors stay as they are.
-        report: Called with a line at each step.
+        report: Called with a line at each step, and with what changed.
 
     Raises:
-        InputError: Official files are missing.
+        InputError: Official files are missing, damaged, or other than their names say.
     """
     paths = catalogue.locate(source)
+    optional = [one for one in catalogue.OPTIONAL_SOURCES if (source / one.file).is_file()]
+    paths |= {one.file: source / one.file for one in optional}
+    for one in (*catalogue.ALL_SOURCES, *optional):
+        catalogue.check(one, paths[one.file])
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tables-") as name:
         draft = Path(name)
-        for one in BY_HAND:
-            shutil.copyfile(tables.FOLDER / one, draft / one)
+        for file in BY_HAND:
+            shutil.copyfile(tables.FOLDER / file, draft / file)
         _write_sources(draft, paths)
         _compile(draft, paths, report)
-        if embed:
-            _embed(draft, settings, report)
+        _describe(draft, paths, settings, embed=embed, report=report)
+        for line in changes(target, draft):
+            report(line)
         target.mkdir(parents=True, exist_ok=True)
         written = []
-        for file in sorted(draft.iterdir()):
-            written.append(file.replace(target / file.name))
-            report(f"{file.name}: {written[-1].stat().st_size:,} bytes")
+        for path in sorted(draft.iterdir()):
+            written.append(path.replace(target / path.name))
+            report(f"{path.name}: {written[-1].stat().st_size:,} bytes")
     tables.sources.cache_clear()
     return written
+
+
+def changes(before: Path, after: Path) -> list[str]:
+    """Return what differs between two folders of tables, a line for each table."""
+    keys = {
+        "genes_human": ("symbol", "entrez"),
+        "genes_mouse": ("symbol", "entrez"),
+        NAMES_HUMAN: ("authority", "symbol", "previous", "withdrawn", "aliases"),
+        "cell_ontology": ("id", "label"),
+        "markers": ("species", "term", "symbol", "source", "tissue", "negative"),
+        "drugs": ("name", "targets", "mechanism"),
+    }
+    lines = []
+    for table, columns in keys.items():
+        if not (before / f"{table}.parquet").is_file():
+            lines.append(f"{table}: new")
+            continue
+        old, new = _rows(before, table, columns), _rows(after, table, columns)
+        gone, come = old - new, new - old
+        if gone or come:
+            examples = ", ".join(str(one[1]) for one in sorted(come or gone, key=str)[:3])
+            lines.append(f"{table}: {len(come):,} rows new, {len(gone):,} gone ({examples}, ...)")
+    return lines or ["no fact has changed"]
+
+
+def _rows(folder: Path, table: str, columns: tuple[str, ...]) -> set[tuple[Any, ...]]:
+    found = tables.columns(tables.read(table, folder))
+    return set(zip(*(found[one] for one in columns), strict=True))
 
 
 def _compile(draft: Path, paths: dict[str, Path], report: Report) -> None:
@@ -73,10 +121,16 @@ def _compile(draft: Path, paths: dict[str, Path], report: Report) -> None:
         cell_ontology,
         drugs,
         gene_tables,
+        hgnc,
         markers,
     )
 
-    report("genes and orthologs")
+    report("genes, their names and orthologs")
+    if path := paths.get(catalogue.HGNC.file):
+        tables.write(draft, NAMES_HUMAN, hgnc.compile_names(path), _metadata(NAMES_HUMAN))
+    else:
+        file = f"{NAMES_HUMAN}.parquet"
+        shutil.copyfile(tables.FOLDER / file, draft / file)
     for table, columns in gene_tables.compile_genes(paths).items():
         tables.write(draft, table, columns, _metadata(table))
     report("cell types")
@@ -89,11 +143,30 @@ def _compile(draft: Path, paths: dict[str, Path], report: Report) -> None:
     tables.write(draft, "markers", columns, _metadata("markers"))
 
 
-def _embed(draft: Path, settings: Settings, report: Report) -> None:
+def _describe(
+    draft: Path, paths: dict[str, Path], settings: Settings, *, embed: bool, report: Report
+) -> None:
+    """Index what the sources' prose says; without its files the index stays as it is."""
     from cellwright.knowledge import Knowledge
+
+    knowledge = Knowledge(settings, draft)
+    bare = documents.compose(knowledge)
+    said = prose_source.read_prose(paths, bare, knowledge.genes)
+    if catalogue.SUMMARIES_HUMAN.file in paths:
+        report(f"words of {len(said):,} descriptions")
+        words.write(draft, words.telling(said), PROSE_METADATA)
+        prose_source.write(settings.knowledge_dir, said)
+    else:
+        file = f"{words.NAME}.parquet"
+        shutil.copyfile(tables.FOLDER / file, draft / file)
+    if embed:
+        texts = {one.id: replace(one, prose=said.get(one.id, "")).described for one in bare}
+        _embed(draft, texts, settings, report)
+
+
+def _embed(draft: Path, texts: dict[str, str], settings: Settings, report: Report) -> None:
     from cellwright.knowledge.embedding import TextEmbedder
 
-    texts = documents.compose(Knowledge(settings, draft))
     report(f"vectors of {len(texts):,} documents")
     step = max(1, len(texts) // 20)
     done = [0]
@@ -103,9 +176,9 @@ def _embed(draft: Path, settings: Settings, report: Report) -> None:
             report(f"  {count:,} of {total:,}")
         done[0] = count
 
-    full = TextEmbedder(settings).embed([one.text for one in texts], progress=progress)
-    metadata = {"source": "all-MiniLM-L6-v2 on texts composed from the other tables"}
-    vectors.write(draft, [one.id for one in texts], full, metadata)
+    full = TextEmbedder(settings).embed(list(texts.values()), progress=progress)
+    metadata = {**PROSE_METADATA, "embedder": "all-MiniLM-L6-v2"}
+    vectors.write(draft, list(texts), full, metadata)
 
 
 def _metadata(table: str) -> dict[str, str]:
@@ -118,14 +191,18 @@ def _metadata(table: str) -> dict[str, str]:
 
 
 def _write_sources(draft: Path, paths: dict[str, Path]) -> None:
-    found: dict[str, dict[str, object]] = {}
-    for one in catalogue.ALL_SOURCES:
-        entry = found.setdefault(
-            one.source,
-            {"release": one.release, "licence": one.licence, "url": one.url, "files": {}},
-        )
-        files = entry["files"]
-        assert isinstance(files, dict)  # made above
-        files[one.file] = sha256_file(paths[one.file])
+    """Write where each file came from; of optional sources not given, what stood there before."""
+    before = json.loads((tables.FOLDER / "sources.json").read_text(encoding="utf-8"))["sources"]
+    found: dict[str, dict[str, Any]] = {}
+    for one in (*catalogue.ALL_SOURCES, *catalogue.OPTIONAL_SOURCES):
+        if one.file in paths:
+            entry = found.setdefault(one.source, {**_about(one), "files": {}})
+            entry["files"][one.file] = sha256_file(paths[one.file])
+        elif one.source in before:
+            found.setdefault(one.source, before[one.source])
     text = json.dumps({"format": tables.FORMAT, "sources": found}, indent=1, ensure_ascii=False)
     (draft / "sources.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _about(one: SourceFile) -> dict[str, str]:
+    return {"release": one.release, "licence": one.licence, "url": one.url}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cellwright.knowledge.drugs import describe
@@ -27,6 +29,13 @@ MAX_DESCRIBED = 260
 """Characters that are embedded: they hold what a record is, and more take minutes more."""
 
 
+_PREAMBLE = re.compile(
+    r"^(?:the (?:protein|product) encoded by this gene|this gene(?: product)?|the encoded protein)"
+    r" (?:is|encodes|belongs to|functions as) ",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
     """A text to find a record by.
@@ -39,6 +48,9 @@ class Document:
         facts: What the tables say of it.
         links: What the record's neighbours say, such as the names of a cell type's marker genes
             or the drugs that hit a gene; searched, not shown.
+        words: Stems of words by which the sources describe the record, in no order.
+        prose: What the source's own prose says, where its file was indexed.
+        known: How much is known of the record among its kind, 0 to 1.
     """
 
     id: str
@@ -47,15 +59,24 @@ class Document:
     head: str
     facts: str = ""
     links: str = ""
+    words: str = ""
+    prose: str = ""
+    known: float = 0.0
 
     @property
     def text(self) -> str:
-        """Head and facts: what is shown and cited."""
-        return f"{self.head} {self.facts}" if self.facts else self.head
+        """Head, facts and prose: what is shown and cited."""
+        return " ".join(part for part in (self.head, self.facts, self.prose) if part)
 
-    def described(self, prose: str = "") -> str:
-        """Return the text whose vector stands for the record: head, then prose, else facts."""
-        return f"{self.head} {prose or self.facts}"[:MAX_DESCRIBED]
+    @property
+    def described(self) -> str:
+        """The text whose vector stands for the record: head, then prose, else facts."""
+        return f"{self.head} {_PREAMBLE.sub('', self.prose) or self.facts}"[:MAX_DESCRIBED]
+
+    @property
+    def searched(self) -> str:
+        """Everything that a word of a query may hit."""
+        return " ".join(part for part in (self.text, self.links, self.words) if part)
 
     @property
     def record(self) -> str:
@@ -66,7 +87,11 @@ class Document:
 def compose(knowledge: Knowledge) -> list[Document]:
     """Return every document in a fixed order."""
     drugs = _searched_drugs(knowledge)
-    return [*_genes(knowledge, drugs), *_cell_types(knowledge), *_drugs(knowledge, drugs)]
+    found = [*_genes(knowledge, drugs), *_cell_types(knowledge), *_drugs(knowledge, drugs)]
+    most: dict[str, float] = {}
+    for one in found:
+        most[one.kind] = max(most.get(one.kind, 1.0), math.log1p(one.known))
+    return [replace(one, known=round(math.log1p(one.known) / most[one.kind], 4)) for one in found]
 
 
 def gene_text(symbol: str, name: str, summary: str = "") -> str:
@@ -97,6 +122,7 @@ def _genes(knowledge: Knowledge, drugs: list[DrugMatch]) -> Iterator[Document]:
             head=_titled(symbol, human.name[row]),
             facts=_known(markers.types_of(symbol, "human"), human.aliases(row)),
             links=_targeted(hits.get(row, [])),
+            known=markers.said_of("human", symbol) + 3 * min(len(hits.get(row, [])), 12),
         )
     for key in weights["mouse"].keys:
         row = mouse.by_symbol.get(key.removeprefix("mouse:"), -1)
@@ -108,6 +134,7 @@ def _genes(knowledge: Knowledge, drugs: list[DrugMatch]) -> Iterator[Document]:
             species="mouse",
             head=_titled(mouse.symbol[row], mouse.name[row]),
             facts=_known(markers.types_of(key, "mouse"), mouse.aliases(row)),
+            known=markers.said_of("mouse", mouse.symbol[row]),
         )
 
 
@@ -141,8 +168,11 @@ def _drugs_by_target(knowledge: Knowledge, drugs: list[DrugMatch]) -> dict[int, 
     """Drugs by row of the human gene that they target."""
     names = sorted({one for drug in drugs for one in drug.targets})
     symbols = knowledge.genes.human.by_symbol
-    found = knowledge.genes.resolve_many(names, "human")
-    row = {one.query: symbols[one.symbol] for one in found if one.symbol in symbols}
+    row = {
+        one: symbols[key]
+        for one, key in zip(names, knowledge.genes.keys(names, "human"), strict=True)
+        if key in symbols
+    }
     hits: dict[int, list[DrugMatch]] = defaultdict(list)
     for drug in drugs:
         for target in dict.fromkeys(row[one] for one in drug.targets if one in row):
@@ -177,6 +207,7 @@ def _cell_types(knowledge: Knowledge) -> Iterator[Document]:
             head=head,
             facts=" ".join(facts),
             links=links,
+            known=markers.said_of_type(identifier),
         )
 
 
@@ -204,5 +235,10 @@ def _drugs(knowledge: Knowledge, drugs: list[DrugMatch]) -> Iterator[Document]:
             kind="drug",
             species="both",
             head=describe(match),
+            known=len(match.targets)
+            + 2 * len(match.indications)
+            + len(match.synonyms)
+            + 3 * (match.phase == "Launched")
+            + 3 * (len(match.sources) > 1),
             links="; ".join(human.name[row] for row in rows if row >= 0 and human.name[row]),
         )

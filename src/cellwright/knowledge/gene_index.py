@@ -1,7 +1,6 @@
 """Look-up tables of one species' genes."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -179,23 +178,26 @@ def loose(name: str) -> str:
     >>> loose("TGF-β1"), loose("Ki-67")
     ('TGFB1', 'KI67')
     """
-    for letter, latin in _GREEK.items():
-        name = name.replace(letter, latin)
-    return _LOOSE.sub("", name.upper())
+    if not name.isascii():
+        for letter, latin in _GREEK.items():
+            name = name.replace(letter, latin)
+    upper = name.upper()
+    return upper if upper.isalnum() and upper.isascii() else _LOOSE.sub("", upper)
 
 
 def _merged(names: Iterator[tuple[str, int, int]]) -> dict[str, Carriers]:
     """Carriers of each name, each gene once, by its best rank."""
-    one: dict[str, tuple[int, int]] = {}
-    more: dict[str, dict[int, int]] = defaultdict(dict)
+    found: dict[str, Carriers] = {}
+    shared: dict[str, list[tuple[int, int]]] = {}
     for name, rank, row in names:
-        known = one.setdefault(name, (rank, row))
-        if known != (rank, row):
-            carriers = more[name]
-            carriers.setdefault(known[1], known[0])
-            carriers[row] = min(rank, carriers.get(row, rank))
-    found: dict[str, Carriers] = {name: (carrier,) for name, carrier in one.items()}
-    for name, carriers in more.items():
-        found[name] = tuple(sorted((rank, row) for row, rank in carriers.items()))
+        carrier = (rank, row)
+        known = found.setdefault(name, (carrier,))
+        if known[0] != carrier:
+            shared.setdefault(name, [known[0]]).append(carrier)
+    for name, carriers in shared.items():
+        best: dict[int, int] = {}
+        for rank, row in sorted(carriers):
+            best.setdefault(row, rank)
+        found[name] = tuple((rank, row) for row, rank in best.items())
     found.pop("", None)
     return found

@@ -35,14 +35,20 @@ class MarkerTable:
         genes: Resolver of the query's names.
         ontology: Cell types.
         folder: Folder of the compiled tables.
+        without: PMIDs that are left out, as when the cells of those studies are to be judged.
     """
 
     def __init__(
-        self, genes: GeneResolver, ontology: CellOntology, folder: Path = tables.FOLDER
+        self,
+        genes: GeneResolver,
+        ontology: CellOntology,
+        folder: Path = tables.FOLDER,
+        without: frozenset[int] = frozenset(),
     ) -> None:
         self._genes = genes
         self._ontology = ontology
         self._folder = folder
+        self._without = without
 
     def match(
         self,
@@ -145,6 +151,27 @@ class MarkerTable:
             return ()
         return tuple(self._ontology.label(curie(one)) for one in table.best_types(column, top))
 
+    def said_of(self, species: str, symbol: str) -> int:
+        """Return how many publications and resources name a gene a marker of anything."""
+        return len(self._said[0].get((species, symbol), ()))
+
+    def said_of_type(self, ontology_id: str) -> int:
+        """Return how many publications and resources name markers of a type."""
+        return len(self._said[1].get(int(ontology_id.removeprefix("CL:")), ()))
+
+    @cached_property
+    def _said(self) -> tuple[dict[tuple[str, str], set[object]], dict[int, set[object]]]:
+        genes: dict[tuple[str, str], set[object]] = defaultdict(set)
+        types: dict[int, set[object]] = defaultdict(set)
+        names = ("species", "symbol", "term", "pmids", "resources")
+        for species, symbol, term, pmids, resources in zip(
+            *(self._columns[one] for one in names), strict=True
+        ):
+            who = {*pmids, *resources.split("|")} - {""}
+            genes[species, symbol] |= who
+            types[term] |= who
+        return dict(genes), dict(types)
+
     def weights(self, species: str) -> MarkerWeights:
         """Return the weight of each gene for each type, as seen from a species.
 
@@ -162,7 +189,14 @@ class MarkerTable:
 
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
-        return tables.columns(tables.read("markers", self._folder))
+        found = tables.columns(tables.read("markers", self._folder))
+        if not self._without:
+            return found
+        found["pmids"] = [[one for one in row if one not in self._without] for row in found["pmids"]]
+        kept = [
+            row for row, said in enumerate(found["pmids"]) if said or found["resources"][row]
+        ]
+        return {name: [values[row] for row in kept] for name, values in found.items()}
 
     @cached_property
     def _by_gene(self) -> dict[tuple[str, str], list[int]]:

@@ -145,19 +145,6 @@ class CellOntology:
         shared = first.keys() & second.keys()
         return min((first[term] + second[term] for term in shared), default=None)
 
-    @cached_property
-    def hand_labels(self) -> dict[tuple[str, str], tuple[str | None, str]]:
-        """Ontology id (None where there is none) and reason of labels mapped by hand.
-
-        Keys are ``(data set, label)``; the ids were checked one by one, so that training and
-        evaluation do not hang on ``lookup``.
-        """
-        with (self._folder / "labels.tsv").open(encoding="utf-8", newline="") as handle:
-            return {
-                (row["dataset"], row["label"]): (row["ontology_id"] or None, row["reason"] or "")
-                for row in csv.DictReader(handle, delimiter="\t")
-            }
-
     # -- tables ---------------------------------------------------------------------------------
 
     @cached_property

@@ -1,11 +1,11 @@
-"""Hybrid search: exact names, words and meaning, fused by rank."""
+"""Hybrid search: exact names, words and meaning, weighed with how much is known of a record."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import re
-from collections import defaultdict
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ import numpy as np
 
 from cellwright.artifacts import sha256_file
 from cellwright.errors import InputError, WeightsError
-from cellwright.knowledge import documents, tables, vectors
+from cellwright.knowledge import documents, tables, vectors, words
 from cellwright.knowledge.documents import Document
 from cellwright.knowledge.records import Evidence, Kind
+from cellwright.knowledge.sources import prose
 from cellwright.knowledge.store import VectorStore
 
 if TYPE_CHECKING:
@@ -23,16 +24,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEPTH = 50
-"""Candidates that each way of searching puts forward."""
-RANK_CONSTANT = 20
-"""Of reciprocal rank fusion: the larger, the less the first places count."""
-WEIGHTS = {"exact": 3.0, "token": 1.0, "lexical": 1.0, "dense": 1.0}
-STORED = ("genes_human", "genes_mouse", "cell_ontology", "markers", "drugs", vectors.NAME)
+DEPTH = 300
+"""Nearest documents that meaning puts forward."""
+EXACT, TOKEN = 3.0, 0.5
+"""Weight of a name that is the whole query, and of one within it."""
+LEXICAL, DENSE, KNOWN = 1.5, 1.0, 0.6
+"""Weights of common words and of meaning (cosines), and of how much is known of a record.
+
+The best of a small grid on the development half of ``evals/questions/knowledge_search.tsv``.
+"""
+STORED = (
+    *("genes_human", "genes_mouse", "names_human", "cell_ontology", "markers", "drugs"),
+    *(words.NAME, vectors.NAME, vectors.AXES),
+)
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9.-]+")
 _SYMBOL = re.compile(r"^(?=.*[A-Z0-9])[A-Za-z][A-Za-z0-9-]{2,}$")
-_ENDING = re.compile(r"\b([a-z]{6})[a-z]+\b|(?<=[a-z]{3})(?<![sui])s\b")
-_WORD = r"(?u)\b\w[\w+-]*\b"
 
 
 class HybridSearch:
@@ -53,38 +59,46 @@ class HybridSearch:
         Raises:
             InputError: The query is empty, or the species is neither human nor mouse.
         """
+        return [
+            self._evidence(self._documents[row], species, round(score, 4))
+            for row, score in self._ranked(query, kind, species, top)
+        ]
+
+    def ids(
+        self, query: str, *, kind: str | None = None, species: str | None = None, top: int = 10
+    ) -> list[str]:
+        """Return the ids of the best documents, such as ``gene/GCG``; see ``search``."""
+        return [self._documents[row].id for row, _ in self._ranked(query, kind, species, top)]
+
+    def _ranked(
+        self, query: str, kind: str | None, species: str | None, top: int
+    ) -> list[tuple[int, float]]:
+        """Rows of the best documents with their scores."""
         if not query.strip():
             msg = "The search text is empty."
             raise InputError(msg)
         if species:
             self._knowledge.genes.index(species)
-        scores: dict[str, float] = defaultdict(float)
-        for way, found in self._ways(query, kind, species).items():
-            for rank, identifier in enumerate(found):
-                scores[identifier] += WEIGHTS[way] / (RANK_CONSTANT + rank)
-        best = sorted(scores, key=lambda one: (-scores[one], one))[:top]
-        return [self._evidence(one, species, round(scores[one], 4)) for one in best]
-
-    def _ways(self, query: str, kind: str | None, species: str | None) -> dict[str, list[str]]:
-        found = {
-            "exact": self._exact(query, species),
-            "token": self._tokens(query, species),
-            "lexical": self._lexical(query, kind, species),
-            "dense": self._dense(query, kind, species),
-        }
-        return {
-            way: [one for one in ids if self._fits(one, kind, species)]
-            for way, ids in found.items()
-        }
-
-    def _fits(self, identifier: str, kind: str | None, species: str | None) -> bool:
-        row = self._row.get(identifier)
-        if row is None:
-            return False
-        document = self._documents[row]
-        return (kind is None or document.kind == kind) and (
-            species is None or document.species in {species, "both"}
-        )
+        lexical = self._lexical(query)
+        dense = self._dense(query, kind, species)
+        scores = LEXICAL * lexical + KNOWN * self._known
+        scores += DENSE * (dense if dense is not None else 0.0)
+        # What neither words nor meaning put forward is not found by being well known.
+        found = lexical > 0
+        if dense is not None:
+            found |= dense > dense.min()
+        for names, weight in (
+            (self._exact(query, species), EXACT),
+            (self._tokens(query, species), TOKEN),
+        ):
+            for place, name in enumerate(names):
+                row = self._row.get(name)
+                if row is not None:
+                    scores[row] += weight / (1 + 0.1 * place)
+                    found[row] = True
+        scores = np.where(found & self._mask(kind, species), scores, -np.inf)
+        best = np.argsort(-scores, kind="stable")[:top]
+        return [(int(row), float(scores[row])) for row in best if np.isfinite(scores[row])]
 
     def _exact(self, query: str, species: str | None) -> list[str]:
         knowledge = self._knowledge
@@ -105,11 +119,11 @@ class HybridSearch:
 
     def _tokens(self, query: str, species: str | None) -> list[str]:
         """Names inside a sentence: gene symbols as written, and drugs."""
-        words = _TOKEN.findall(query)
-        if len(words) < 2:
+        tokens = _TOKEN.findall(query)
+        if len(tokens) < 2:
             return []
         found = []
-        for word in words:
+        for word in tokens:
             if _SYMBOL.match(word) and not word.islower():
                 for one in (species,) if species else ("human", "mouse"):
                     index = self._knowledge.genes.index(one)
@@ -119,22 +133,28 @@ class HybridSearch:
                 found.append(f"drug/{name}")
         return list(dict.fromkeys(found))
 
-    def _lexical(self, query: str, kind: str | None, species: str | None) -> list[str]:
+    def _lexical(self, query: str) -> np.ndarray:
+        """Cosine of common words with every document (N,)."""
         vectorizer, matrix = self._words
-        scores = np.asarray((matrix @ vectorizer.transform([query]).T).todense()).ravel()
-        scores = np.where(self._mask(kind, species), scores, 0.0)
-        order = np.argsort(-scores, kind="stable")[:DEPTH]
-        return [self._documents[one].id for one in order if scores[one] > 0]
+        found: np.ndarray = np.asarray(
+            (matrix @ vectorizer.transform([query]).T).todense(), dtype=np.float64
+        ).ravel()
+        return found
 
-    def _dense(self, query: str, kind: str | None, species: str | None) -> list[str]:
+    def _dense(self, query: str, kind: str | None, species: str | None) -> np.ndarray | None:
+        """Cosine of meaning with every document (N,), that of the last one found for the rest."""
         try:
             full = self._knowledge.embed([query])
         except WeightsError as error:
             logger.warning("Search goes by names and words only: %s", error)
-            return []
+            return None
         vector = self._vectors.project(full)[0]
-        found = self._store.query(vector, kind=kind, species=species, top=DEPTH)
-        return [identifier for identifier, _ in found]
+        near = self._store.query(vector, kind=kind, species=species, top=DEPTH)
+        floor = min((cosine for _, cosine in near), default=0.0)
+        found = np.full(len(self._documents), floor)
+        for identifier, cosine in near:
+            found[self._row[identifier]] = cosine
+        return found
 
     def _mask(self, kind: str | None, species: str | None) -> np.ndarray:
         mask = np.ones(len(self._documents), dtype=bool)
@@ -146,11 +166,15 @@ class HybridSearch:
 
     @cached_property
     def _documents(self) -> list[Document]:
-        return documents.compose(self._knowledge)
+        return self._store.documents()
 
     @cached_property
     def _row(self) -> dict[str, int]:
         return {one.id: row for row, one in enumerate(self._documents)}
+
+    @cached_property
+    def _known(self) -> np.ndarray:
+        return np.array([one.known for one in self._documents])
 
     @cached_property
     def _kinds(self) -> np.ndarray:
@@ -162,16 +186,16 @@ class HybridSearch:
 
     @cached_property
     def _words(self) -> tuple[Any, Any]:
-        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+        from sklearn.feature_extraction.text import TfidfVectorizer
 
         vectorizer = TfidfVectorizer(
-            preprocessor=_stems,
-            token_pattern=_WORD,
+            preprocessor=words.stems,
+            token_pattern=words.WORD,
             sublinear_tf=True,
-            stop_words=sorted({_stems(word) for word in ENGLISH_STOP_WORDS}),
+            stop_words=sorted(words.stop_words()),
             dtype=np.float32,
         )
-        return vectorizer, vectorizer.fit_transform([one.text for one in self._documents])
+        return vectorizer, vectorizer.fit_transform([one.searched for one in self._documents])
 
     @cached_property
     def _vectors(self) -> vectors.DocumentVectors:
@@ -179,21 +203,32 @@ class HybridSearch:
 
     @cached_property
     def _store(self) -> VectorStore:
+        """The store of these tables and this prose, built on first use."""
+        settings, folder = self._knowledge.settings, self._knowledge.folder
         digest = hashlib.sha256()
-        for name in STORED:
-            digest.update(sha256_file(self._knowledge.folder / f"{name}.parquet").encode())
-        store = VectorStore(self._knowledge.settings.knowledge_dir, digest.hexdigest())
+        for path in [folder / f"{name}.parquet" for name in STORED] + [
+            settings.knowledge_dir / f"{prose.NAME}.parquet"
+        ]:
+            digest.update(sha256_file(path).encode() if path.is_file() else b"none")
+        store = VectorStore(settings.knowledge_dir, digest.hexdigest())
         if not store.ready():
-            shipped = self._vectors
-            kept = [row for row, one in enumerate(shipped.ids) if one in self._row]
-            store.build(
-                [self._documents[self._row[shipped.ids[row]]] for row in kept],
-                shipped.vectors[kept],
-            )
+            store.build(*self._described())
         return store
 
-    def _evidence(self, identifier: str, species: str | None, score: float) -> Evidence:
-        document = self._documents[self._row[identifier]]
+    def _described(self) -> tuple[list[Document], np.ndarray]:
+        """Every document with all that is known of it, and the vectors (N, D) of those."""
+        shipped = self._vectors
+        place = {one: row for row, one in enumerate(shipped.ids)}
+        said = prose.read(self._knowledge.settings.knowledge_dir)
+        stems = words.read(self._knowledge.folder)
+        found = [
+            replace(one, words=stems.get(one.id, ""), prose=said.get(one.id, ""))
+            for one in documents.compose(self._knowledge)
+            if one.id in place
+        ]
+        return found, shipped.vectors[[place[one.id] for one in found]]
+
+    def _evidence(self, document: Document, species: str | None, score: float) -> Evidence:
         about = tables.sources(self._knowledge.folder)
         if document.kind == "drug":
             drugs = self._knowledge.drugs
@@ -217,8 +252,3 @@ class HybridSearch:
         symbol = self._knowledge.genes.symbol_of_key(document.record, one)
         gene = self._knowledge.genes.resolve_many([symbol], one)[0]
         return f"{symbol} (NCBI Gene {gene.gene_id})" if gene.gene_id else symbol
-
-
-def _stems(text: str) -> str:
-    """Cut words to six letters, so that secrete and secreting, pancreas and pancreatic agree."""
-    return _ENDING.sub(lambda found: found.group(1) or "", text.lower())

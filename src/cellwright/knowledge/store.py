@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from cellwright.artifacts import sha256_file
 from cellwright.errors import CellwrightError
+from cellwright.knowledge import tables
 from cellwright.knowledge.documents import Document
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ COLLECTION = "facts"
 MANIFEST = "manifest.json"
 BATCH = 4000
 DATABASE = "chroma.sqlite3"
+DOCUMENTS = "documents"
+FIELDS = ("id", "kind", "species", "head", "facts", "links", "words", "prose", "known")
 
 
 class StoreError(CellwrightError):
@@ -85,6 +88,12 @@ class VectorStore:
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
 
+    def documents(self) -> list[Document]:
+        """Return the documents that the store was built from, in order."""
+        columns = tables.columns(tables.read(DOCUMENTS, self.path))
+        values = zip(*(columns[name] for name in FIELDS), strict=True)
+        return [Document(**dict(zip(FIELDS, one, strict=True))) for one in values]
+
     def query(
         self, vector: np.ndarray, *, kind: str | None, species: str | None, top: int
     ) -> list[tuple[str, float]]:
@@ -143,6 +152,8 @@ class VectorStore:
                 )
         finally:
             client.close()
+        columns = {name: [getattr(one, name) for one in documents] for name in FIELDS}
+        tables.write(draft, DOCUMENTS, columns, {"content": self._content}, compression_level=3)
         index = [path for path in draft.rglob("*") if path.is_file() and path.name != DATABASE]
         manifest = {
             "content": self._content,

@@ -7,8 +7,9 @@ import numpy as np
 
 from cellwright.knowledge import tables
 
-DIMENSIONS = 192
+DIMENSIONS = 128
 NAME = "document_vectors"
+AXES = "document_axes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +18,9 @@ class DocumentVectors:
 
     Attributes:
         ids: Document ids (N).
-        vectors: (N, 192) float32, unit length.
+        vectors: (N, D) float32, unit length.
         mean: (384,) mean of the embedder's vectors.
-        axes: (384, 192) principal axes.
+        axes: (384, D) principal axes.
     """
 
     ids: list[str]
@@ -28,7 +29,7 @@ class DocumentVectors:
     axes: np.ndarray
 
     def project(self, full: np.ndarray) -> np.ndarray:
-        """Return embedder vectors (n, 384) as unit vectors (n, 192)."""
+        """Return embedder vectors (n, 384) as unit vectors (n, D)."""
         return _unit((full - self.mean) @ self.axes)
 
 
@@ -47,7 +48,7 @@ def write(folder: Path, ids: list[str], full: np.ndarray, metadata: dict[str, st
     stack = np.vstack([mean[None], (axes * 1.0).T]).astype(np.float32)
     tables.write(
         folder,
-        "document_axes",
+        AXES,
         {"rows": pa.FixedSizeListArray.from_arrays(pa.array(stack.ravel()), stack.shape[1])},
         metadata,
     )
@@ -66,11 +67,11 @@ def write(folder: Path, ids: list[str], full: np.ndarray, metadata: dict[str, st
 def read(folder: Path = tables.FOLDER) -> DocumentVectors:
     """Read the packaged vectors."""
     table = tables.read(NAME, folder)
-    axes = tables.read("document_axes", folder)["rows"].combine_chunks()
-    stack = np.asarray(axes.flatten(), dtype=np.float32).reshape(DIMENSIONS + 1, -1)
+    axes = tables.read(AXES, folder)["rows"].combine_chunks()
+    stack = np.asarray(axes.flatten(), dtype=np.float32).reshape(len(axes), -1)
     scale = np.array((table.schema.metadata or {})[b"scale"].split(), dtype=np.float32)
     raw = b"".join(table["codes"].to_pylist())
-    codes = np.frombuffer(raw, dtype=np.int8).reshape(-1, DIMENSIONS)
+    codes = np.frombuffer(raw, dtype=np.int8).reshape(table.num_rows, -1)
     return DocumentVectors(
         ids=table["id"].to_pylist(),
         vectors=_unit(codes.astype(np.float32) * scale),

@@ -1,3 +1,7 @@
+import csv
+from importlib import resources
+from pathlib import Path
+
 import pytest
 
 from cellwright.errors import InputError
@@ -5,7 +9,8 @@ from cellwright.knowledge.cell_names import normal
 from cellwright.knowledge.ontology import CellOntology
 
 CL = CellOntology()
-TISSUES = {"bastidas": "pancreas", "mca": "stomach", "joost": "skin", "wang": "pancreas"}
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
+TISSUES = {"baron": "pancreas", "bastidas": "pancreas", "mca": "stomach", "joost": "skin", "wang": "pancreas"}
 BY_HAND_ONLY = {"Smad3", "Igtp", "L5", "L5b", "L6a", "CH", "OS", "RE", "Stem"}
 
 
@@ -57,8 +62,18 @@ def test_alike_labels_of_other_types_are_not_taken() -> None:
     assert CL.lookup("CD8 T cell").ontology_id != CL.lookup("CD4 T cell").ontology_id
 
 
+def hand_labels() -> dict[tuple[str, str], tuple[str | None, str]]:
+    """Term and reason of each label of the measured files, mapped by hand."""
+    text = resources.files("cellwright.cellmodel.data").joinpath("labels.tsv").read_text("utf-8")
+    return {
+        (row["dataset"], row["label"]): (row["term"] or None, row["reason"] or "")
+        for row in csv.DictReader(text.splitlines(), delimiter="\t")
+        if not row["dataset"].startswith("scad") and ":response" not in row["dataset"]
+    }
+
+
 def test_labels_mapped_by_hand_agree_with_the_ontology() -> None:
-    for (_, label), (identifier, reason) in CL.hand_labels.items():
+    for (_, label), (identifier, reason) in hand_labels().items():
         assert identifier or reason, label
         if identifier:
             assert identifier in CL.ids()
@@ -66,11 +81,24 @@ def test_labels_mapped_by_hand_agree_with_the_ontology() -> None:
 
 def test_lookup_agrees_with_the_labels_mapped_by_hand() -> None:
     wrong = []
-    for (dataset, label), (identifier, _) in CL.hand_labels.items():
+    for (dataset, label), (identifier, _) in hand_labels().items():
         tissue = next((one for name, one in TISSUES.items() if dataset.startswith(name)), None)
         if label not in BY_HAND_ONLY and CL.lookup(label, tissue=tissue).ontology_id != identifier:
             wrong.append((dataset, label))
     assert wrong == []
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
+def test_every_label_of_the_measured_files_is_mapped_or_left_out() -> None:
+    import anndata
+
+    known = hand_labels()
+    for path in sorted(DATA.glob("*.h5ad")):
+        obs = anndata.read_h5ad(path, backed="r").obs
+        if "cell_type" in obs:
+            missing = [one for one in set(obs["cell_type"].astype(str)) if (path.stem, one) not in known]
+            assert missing == [], path.stem
 
 
 def test_relations() -> None:

@@ -298,11 +298,16 @@ def training_sets(task: Task | None = None) -> tuple[DatasetCard, ...]:
 
 @cache
 def label_table() -> Mapping[str, Mapping[str, LabelRow]]:
-    """What each label of each set means: set -> label -> row. A label left out is not a class."""
+    """What each label of each set means: set -> label -> row.
+
+    A label without a name is left out: it is not a class. ``ontology_id`` is what models are
+    trained with; the table's ``term`` is the Cell Ontology term checked by hand.
+    """
     text = resources.files(__package__).joinpath("labels.tsv").read_text(encoding="utf-8")
     table: dict[str, dict[str, LabelRow]] = {}
     for row in csv.DictReader(text.splitlines(), delimiter="\t"):
-        table.setdefault(row["dataset"], {})[row["label"]] = LabelRow(
-            name=row["name"], ontology_id=row["ontology_id"]
-        )
+        if row["name"]:
+            table.setdefault(row["dataset"], {})[row["label"]] = LabelRow(
+                name=row["name"], ontology_id=row["ontology_id"]
+            )
     return table

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from cellwright.cellmodel.realism import log_profile, nearest_distance
 from cellwright.evals.cells import read_file
 from cellwright.evals.generation_figures import (
     draw_curves,
@@ -169,12 +170,12 @@ def _judge(
         real = points.pop(REAL)
         hold(bed, PCA_TRAIN, real, points)
         hold_halves(bed, PCA_TRAIN, real, (real[one], real[other]))
-        training = np.concatenate(list(bed.train.values()))
-        for system, counts in cells.items():
-            for metric, value in gene_figures(bed.real, counts, training).items():
+        training = log_profile(np.concatenate(list(bed.train.values())))
+        usual = nearest_distance(log_profile(bed.real), training)
+        pairs = {system: (bed.real, counts) for system, counts in cells.items()}
+        for system, pair in {**pairs, REAL: (bed.real[one], bed.real[other])}.items():
+            for metric, value in gene_figures(*pair, training, usual=usual).items():
                 figures[bed.card.name, "genes", metric, system].append(value)
-        for metric, value in gene_figures(bed.real[one], bed.real[other], training).items():
-            figures[bed.card.name, "genes", metric, REAL].append(value)
     space = PapersSpace(beds, seed)
     mapped = {system: space.points(beds, [cells[system] for cells in made]) for system in made[0]}
     for at, (bed, real) in enumerate(zip(beds, space.real, strict=True)):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellwright.knowledge import tables
 from cellwright.knowledge.sources import catalogue
 from cellwright.knowledge.sources.genes import records
 
@@ -16,15 +18,9 @@ if TYPE_CHECKING:
     from cellwright.knowledge.documents import Document
     from cellwright.knowledge.resolver import GeneResolver
 
-MOST = 200
-"""Characters of a text that are read: what a gene does stands first."""
+NAME = "prose"
 FAMILY = 6
 """A text that more genes than this share describes a family, and none of them."""
-_PREAMBLE = re.compile(
-    r"^(?:the (?:protein|product) encoded by this gene|this gene(?: product)?|the encoded protein)"
-    r" (?:is|encodes|belongs to|functions as) ",
-    re.IGNORECASE,
-)
 _CREDIT = re.compile(r"\s*\[(?:provided|supplied) by [^\]]*\]\.?")
 
 
@@ -60,9 +56,31 @@ def read_prose(
             if not text and partner >= 0:
                 text = mouse.get(genes.mouse.entrez[partner], "")
         if text and shared[text] <= FAMILY:
-            text = _PREAMBLE.sub("", text)
-            found[one.id] = text if len(text) <= MOST else text[:MOST].rpartition(" ")[0]
+            found[one.id] = text
     return found
+
+
+def write(folder: Path, found: Mapping[str, str]) -> Path:
+    """Keep prose where the user's own index is made from it; each text is stored once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    of: dict[str, list[str]] = defaultdict(list)
+    for one, text in sorted(found.items()):
+        of[text].append(one)
+    columns = {"text": sorted(of), "ids": ["|".join(of[text]) for text in sorted(of)]}
+    draft = tables.write(folder, f"{NAME}.draft", columns, {"source": "RefSeq; Cell Ontology"})
+    return draft.replace(folder / f"{NAME}.parquet")
+
+
+def read(folder: Path) -> dict[str, str]:
+    """Return prose by document id; nothing where none was indexed."""
+    if not (folder / f"{NAME}.parquet").is_file():
+        return {}
+    columns = tables.columns(tables.read(NAME, folder))
+    return {
+        one: text
+        for text, ids in zip(columns["text"], columns["ids"], strict=True)
+        for one in ids.split("|")
+    }
 
 
 def _summaries(path: Path | None) -> dict[int, str]:
