@@ -110,10 +110,15 @@ def lend_network(checkpoint: Checkpoint, state: Path) -> None:
     The run must read the same data sets under the same seed: the weights are in the order of the
     labels that come of them. It keeps the network's genes.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    checkpoint.vocabulary.save(state / VOCABULARY)
+    lend_vocabulary(checkpoint, state)
     tensors = {k: v.detach().contiguous() for k, v in checkpoint.network.state_dict().items()}
     save_file(tensors, state / "network.safetensors")
+
+
+def lend_vocabulary(checkpoint: Checkpoint, state: Path) -> None:
+    """Let a training run read its files under a model's genes."""
+    state.mkdir(parents=True, exist_ok=True)
+    checkpoint.vocabulary.save(state / VOCABULARY)
 
 
 def _compact(tensor: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def debug() -> Preset:
 def base() -> Preset:
     """The packaged model: about two hours on one CPU core.
 
-    The language stage only moves adapters in the upper layers, since the backward pass is the dearest
+    The language stage only moves adapters in the upper layers: the backward pass is the dearest
     part of it. The packaged adapters were trained in five runs, 1,265 steps in all, as the recipe
     was changed.
     """

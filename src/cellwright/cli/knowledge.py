@@ -13,12 +13,17 @@ from cellwright.errors import InputError
 if TYPE_CHECKING:
     from cellwright.knowledge import (
         CellTypeMatch,
+        CoverageReport,
         DrugMatch,
         Evidence,
         GeneMatch,
         Knowledge,
         MarkerMatch,
+        NameReport,
     )
+
+SHOWN = 8
+"""Names that a line of the coverage report lists."""
 
 app = typer.Typer(
     help="Look up genes, cell types and drugs; match markers; search; build the fact tables.",
@@ -123,21 +128,60 @@ def search(
 
 
 @app.command()
+def coverage(
+    path: Annotated[
+        Path, typer.Argument(help="An .h5ad file, or a text file with one gene name a line.")
+    ],
+    species: Annotated[
+        Literal["human", "mouse"] | None, typer.Option(help="Told from the names if unset.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell species and scheme of a data set's gene names, and what becomes of each."""
+    genes = _open().genes
+    names = _read_names(path)
+    told = genes.identify(names)
+    chosen = species or told.species
+    if chosen == "unknown":
+        msg = f"The species cannot be told: {told.species_evidence}. Give it with --species."
+        raise InputError(msg)
+    report = genes.coverage(names, chosen)
+    if as_json:
+        _print_json({**dataclasses.asdict(told), **dataclasses.asdict(report)})
+    else:
+        _show_coverage(told, report)
+
+
+@app.command()
 def build(
     source: Annotated[
-        Path, typer.Option("--from", help="Folder with the official files of the sources.")
-    ],
+        Path | None, typer.Option("--from", help="Folder with the official files of the sources.")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the official files first, into that folder.")
+    ] = False,
+    mirror: Annotated[
+        str, typer.Option(help="Address that holds all files by their names; else publishers'.")
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(help="Where the tables go; the package's own folder if unset.")
     ] = None,
     embed: Annotated[bool, typer.Option(help="Embed the search documents too (minutes).")] = True,
 ) -> None:
-    """Compile the official files into the package's fact tables."""
+    """Compile the official files into the package's fact tables, and say what changed."""
     from cellwright.knowledge import tables
     from cellwright.knowledge.build import build as compile_tables
+    from cellwright.knowledge.download import download as fetch
     from cellwright.settings import Settings
 
-    compile_tables(source, Settings(), target=out or tables.FOLDER, embed=embed, report=typer.echo)
+    settings = Settings()
+    if source is None and not download:
+        msg = "Give the folder of the official files with --from, or --download them."
+        raise InputError(msg)
+    folder = source or settings.knowledge_dir / "sources"
+    if download:
+        fetch(folder, mirror, typer.echo)
+    compile_tables(folder, settings, target=out or tables.FOLDER, embed=embed, report=typer.echo)
 
 
 def _open() -> "Knowledge":
@@ -157,6 +201,18 @@ def _read_batch(path: Path, genes: Sequence[str] | None) -> list[list[str]]:
         msg = f"{path} cannot be read as text: {error}."
         raise InputError(msg) from error
     return [[one.strip() for one in line.split(",") if one.strip()] for line in lines]
+
+
+def _read_names(path: Path) -> list[str]:
+    if path.suffix == ".h5ad":
+        import anndata
+
+        try:
+            return [str(one) for one in anndata.read_h5ad(path, backed="r").var_names]
+        except (OSError, ValueError, KeyError) as error:
+            msg = f"{path} cannot be read as AnnData: {error}."
+            raise InputError(msg) from error
+    return [line[0] for line in _read_batch(path, None) if line]
 
 
 def _record(value: "Evidence") -> dict[str, Any]:
@@ -228,6 +284,28 @@ def _show_gene(found: "GeneMatch") -> None:
         typer.echo(f"Also called {', '.join(found.aliases)}")
     if found.candidates:
         typer.echo(f"The name is also listed for {', '.join(found.candidates)}")
+
+
+def _show_coverage(told: "NameReport", report: "CoverageReport") -> None:
+    typer.echo(f"{report.species}: {told.species_evidence}")
+    typer.echo(f"{told.scheme}: {told.scheme_evidence}")
+    share = report.resolved / max(report.names, 1)
+    typer.echo(
+        f"{report.resolved:,} of {report.names:,} names ({share:.1%}) lead to "
+        f"{report.genes:,} genes"
+    )
+    table = _table("how", "names")
+    for why, count in report.ways.items():
+        table.add_row(why, f"{count:,}")
+    _show(table)
+    for title, found in (
+        ("Of several genes", [f"{one} ({', '.join(of)})" for one, of in report.ambiguous.items()]),
+        ("Unknown", list(report.unknown)),
+        ("One gene twice", [f"{gene} ({', '.join(of)})" for gene, of in report.shared.items()]),
+    ):
+        if found:
+            more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+            typer.echo(f"{title}, {len(found):,}: {', '.join(found[:SHOWN])}{more}")
 
 
 def _show_cell_type(found: "CellTypeMatch", knowledge: "Knowledge") -> None:

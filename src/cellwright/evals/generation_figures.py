@@ -42,9 +42,11 @@ def draw_overlap(
     """Real and made cells in UMAP: overlap, real by type, made by type (figure 2a)."""
     figure, axes = new_figure(11, 3.1 * len(beds), rows=len(beds), columns=3)
     for row, bed, points, drawn in zip(axes, beds, real, made, strict=True):
-        kinds = ["real"] * len(points) + ["made"] * len(drawn)
+        kinds = np.repeat(["real", "made"], [len(points), len(drawn)])
         both = np.concatenate([points, drawn])
-        scatter(row[0], both, kinds, {"real": "#BBBBBB", "made": SHADES["cellwright"]}, "overlap")
+        order = np.random.default_rng(0).permutation(len(both))  # neither kind hides the other
+        shades = {"real": "#999999", "made": SHADES["cellwright"]}
+        scatter(row[0], both[order], list(kinds[order]), shades, "overlap")
         palette = _palette(list(bed.sizes))
         scatter(row[1], points, list(bed.labels), palette, f"{bed.card.name}: real")
         scatter(row[2], drawn, list(bed.labels), palette, "made from text")
@@ -55,8 +57,8 @@ def draw_overlap(
         for label, shade in palette.items():
             row[2].scatter([], [], color=shade, s=14, label=label)
         row[2].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-        row[0].scatter([], [], color="#BBBBBB", s=14, label="real")
-        row[0].scatter([], [], color=SHADES["cellwright"], s=14, label="made from text")
+        row[0].scatter([], [], color=shades["real"], s=14, label="real")
+        row[0].scatter([], [], color=shades["made"], s=14, label="made from text")
         row[0].legend(
             fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2
         )
@@ -170,6 +172,8 @@ def draw_types(rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
         ideal = {"two_sample_auc": 0.5}.get(metric, 1.0)
         axis.axhline(ideal, color="#BBBBBB", lw=0.8, zorder=0)
         axis.set_xscale("log")
+        axis.set_xticks([20, 50, 100, 150], ["20", "50", "100", "150"])
+        axis.minorticks_off()
         axis.set_xlabel("held-out cells of the type", fontsize=8)
         axis.set_title(title, fontsize=8)
         axis.tick_params(labelsize=7)

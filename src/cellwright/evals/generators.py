@@ -191,8 +191,9 @@ def resample(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(cells[np.concatenate(order)[:n]])
 
 
-def plain_cvae(context: EvalContext, seed: int) -> Draw:
-    """The plain CVAE on the same training cells, trained here on first use and then kept."""
+def plain_cvae(context: EvalContext, model: CellModel, seed: int) -> Draw:
+    """The plain CVAE on the model's training cells and genes, trained on first use, then kept."""
+    from cellwright.cellmodel.checkpoint import lend_vocabulary
     from cellwright.cellmodel.config import StageConfig
     from cellwright.cellmodel.presets import base
     from cellwright.cellmodel.training.pipeline import Pipeline
@@ -200,6 +201,7 @@ def plain_cvae(context: EvalContext, seed: int) -> Draw:
     from cellwright.evals.trained import training_request
 
     state = context.work / f"plain-cvae-{seed}"
+    lend_vocabulary(model.checkpoint, state)
     request = training_request(
         context.settings,
         context.knowledge,

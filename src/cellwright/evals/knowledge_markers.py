@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,11 +63,11 @@ class Group:
 def groups(context: EvalContext) -> list[Group]:
     """Top genes of each label against the rest of its file."""
     from cellwright.cellmodel.data.block import make_block
-    from cellwright.cellmodel.data.registry import dataset
+    from cellwright.cellmodel.data.registry import dataset, label_table
     from cellwright.cellmodel.training.data import block_state, read_cells
     from cellwright.cellmodel.vocabulary import GeneVocabulary
 
-    terms = _terms(context.knowledge)
+    terms = _terms()
     found = []
     for name, (tuned, studies) in STUDIES.items():
         path = context.data_dir / f"{name}.h5ad"
@@ -73,7 +75,9 @@ def groups(context: EvalContext) -> list[Group]:
             continue
         context.say(f"knowledge: groups of {name}")
         card = dataset(name)
-        matrix, keys, rows, labels = _cells(path, name, read_cells)
+        matrix, keys, _rows, labels, _obs = read_cells(
+            path, card, label_table()[name], lambda names, _species: list(names)
+        )
         genes = tuple(dict.fromkeys(str(key) for key in keys))
         block = make_block(matrix, keys, GeneVocabulary(genes), **block_state(card))
         ids = np.array([terms.get((name, label)) or "" for label in labels], object)
@@ -92,3 +96,111 @@ def groups(context: EvalContext) -> list[Group]:
                     )
                 )
     return found
+
+
+def telling(expression: object, inside: np.ndarray) -> np.ndarray:
+    """Positions of the genes with the largest Welch statistic, highest first.
+
+    Args:
+        expression: (cells, genes), log scale.
+        inside: (cells,) which cells are of the group.
+    """
+    from scipy import sparse
+
+    matrix = sparse.csr_matrix(expression)
+
+    def moments(rows: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+        mean = np.asarray(rows.mean(axis=0)).ravel()
+        return mean, np.asarray(rows.multiply(rows).mean(axis=0)).ravel() - mean**2
+
+    a, va = moments(matrix[inside])
+    b, vb = moments(matrix[~inside])
+    error = np.sqrt(va / inside.sum() + vb / (~inside).sum()) + 0.05
+    return np.argsort(-(a - b) / error, kind="stable")[:TOP_GENES]
+
+
+def _terms() -> dict[tuple[str, str], str]:
+    text = resources.files("cellwright.cellmodel.data").joinpath("labels.tsv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    return {(row["dataset"], row["label"]): row["term"] for row in rows}
+
+
+class Marked:
+    """Marker tables without the records of a study, one for each set of studies.
+
+    Args:
+        knowledge: Whose records they are.
+    """
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self._tables: dict[frozenset[int], MarkerTable] = {}
+
+    def __call__(self, studies: frozenset[int]) -> MarkerTable:
+        """Return the records of all other studies."""
+        from cellwright.knowledge.markers import MarkerTable
+
+        if studies not in self._tables:
+            known = self._knowledge
+            table = MarkerTable(known.genes, known.ontology, known.folder, studies)
+            self._tables[studies] = table
+        return self._tables[studies]
+
+
+def ours(marked: Marked, group: Group) -> str:
+    """``match_markers``, without the group's own study."""
+    found = marked(group.studies).match(list(group.genes), group.species, top=1)
+    return found[0].ontology_id if found else ""
+
+
+class PublicationCounts:
+    """Baseline: publications of CellMarker that name a gene for a type, weighted by the gene's idf.
+
+    Args:
+        table: Marker records.
+        knowledge: For the resolver of names.
+        idf: Whether a gene counts less the more types it marks; else publications count alike.
+    """
+
+    def __init__(self, table: MarkerTable, knowledge: Knowledge, *, idf: bool = True) -> None:
+        self._genes = knowledge.genes
+        papers: dict[tuple[str, str], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+        for species, symbol, term, pmids, source in table.rows(
+            "species", "symbol", "term", "pmids", "source"
+        ):
+            if source == "CellMarker 2.0" and term >= 0:
+                papers[species, symbol][term] |= set(pmids)
+        self._papers = papers
+        self._types = {
+            one: len({term for (species, _), found in papers.items() if species == one
+                      for term in found})
+            for one in ("human", "mouse")
+        }  # fmt: skip
+        self._idf = idf
+
+    def __call__(self, group: Group) -> str:
+        """Return the type with most publications over the genes."""
+        votes: dict[int, float] = defaultdict(float)
+        for match in self._genes.resolve_many(list(group.genes), group.species):
+            found = self._papers.get((group.species, match.symbol or ""), {})
+            weight = np.log(self._types[group.species] / len(found)) if found and self._idf else 1.0
+            for term, papers in found.items():
+                votes[term] += weight * len(papers)
+        best = max(votes, key=lambda term: (votes[term], -term), default=-1)
+        return f"CL:{best:07d}" if best >= 0 else ""
+
+
+def judge(knowledge: Knowledge, found: Sequence[Group], said: Sequence[str]) -> dict[str, Score]:
+    """1 for the term itself, one half for a term above or below it."""
+    points = np.array(
+        [
+            1.0
+            if got == group.ontology_id
+            else 0.5 * bool(got and knowledge.ontology.related(got, group.ontology_id))
+            for group, got in zip(found, said, strict=True)
+        ]
+    )
+    return {
+        "ontology_score": bootstrap(lambda at: float(points[at].mean()), len(points)),
+        "related": wilson(int((points > 0).sum()), len(points)),
+    }

@@ -121,7 +121,13 @@ def cases() -> list[NameCase]:
     text = resources.files("cellwright.evals.questions").joinpath(FILE).read_text(encoding="utf-8")
     found = csv.DictReader(text.splitlines(), delimiter="\t")
     return [
-        NameCase(**{**row, "among": tuple(row["among"].split("|")) if row["among"] else ()})
+        NameCase(
+            name=row["name"],
+            species=row["species"],
+            kind=row["kind"],
+            answer=row["answer"],
+            among=tuple(row["among"].split("|")) if row["among"] else (),
+        )
         for row in found
     ]
 
@@ -216,7 +222,10 @@ class _Sources:
     @cached_property
     def carriers(self) -> dict[str, dict[str, set[str]]]:
         """Gene ids that carry a name in any case, by species; all sources, all kinds of names."""
-        found: dict[str, dict[str, set[str]]] = {"human": defaultdict(set), "mouse": defaultdict(set)}
+        found: dict[str, dict[str, set[str]]] = {
+            "human": defaultdict(set),
+            "mouse": defaultdict(set),
+        }
         for species, table in self.ncbi.items():
             for row in table:
                 for name in (row[1], *row[2].split("|")):
@@ -225,7 +234,9 @@ class _Sources:
             for name in (one.symbol, *one.previous, *one.aliases):
                 found["human"][name.upper()].add(one.entrez)
         for name, number in self.withdrawn:
-            found["human"][name.upper()].add(self.hgnc[number].entrez if number in self.hgnc else "")
+            found["human"][name.upper()].add(
+                self.hgnc[number].entrez if number in self.hgnc else ""
+            )
         return found
 
     def entrez_of(self, symbol: str, species: str) -> str:
@@ -317,7 +328,7 @@ def _shared_mouse(sources: _Sources) -> Iterator[_Row]:
 
 
 def _dates(sources: _Sources) -> Iterator[_Row]:
-    """Old symbols of septins, membrane RING-CH proteins and the like, as a spreadsheet shows them."""
+    """Old symbols of septins, MARCH proteins and the like, as a spreadsheet shows them."""
     months = {"MARCH": ("Mar", 3), "MARC": ("Mar", 3), "SEPT": ("Sep", 9), "DEC": ("Dec", 12)}
     genes: dict[tuple[str, int], set[str]] = defaultdict(set)
     for one in sources.hgnc.values():
@@ -395,9 +406,9 @@ def _numbers(sources: _Sources) -> Iterator[_Row]:
 def _dotted(sources: _Sources) -> Iterator[_Row]:
     for species in ("human", "mouse"):
         for symbol, entrez in _coding(sources, species):
-            if "-" in symbol and sources.only(symbol.replace("-", "."), species, entrez) is False:
-                if not sources.carriers[species][symbol.replace("-", ".").upper()]:
-                    yield symbol.replace("-", "."), species, entrez, ()
+            name = symbol.replace("-", ".")
+            if name != symbol and not sources.carriers[species][name.upper()]:
+                yield name, species, entrez, ()
 
 
 def _nothing(sources: _Sources) -> Iterator[_Row]:
@@ -408,7 +419,12 @@ def _nothing(sources: _Sources) -> Iterator[_Row]:
             if len(symbol) > 3 and symbol.isalnum() and not sources.carriers[species][name.upper()]:
                 yield name, species, UNKNOWN, ()
             if int(entrez) % 50 == 0:
-                yield f"ENS{'' if species == 'human' else 'MUS'}G9{int(entrez):010d}", species, UNKNOWN, ()
+                yield (
+                    f"ENS{'' if species == 'human' else 'MUS'}G9{int(entrez):010d}",
+                    species,
+                    UNKNOWN,
+                    (),
+                )
 
 
 def _common(sources: _Sources) -> Iterator[_Row]:

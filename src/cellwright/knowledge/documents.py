@@ -48,7 +48,7 @@ class Document:
         facts: What the tables say of it.
         links: What the record's neighbours say, such as the names of a cell type's marker genes
             or the drugs that hit a gene; searched, not shown.
-        words: Stems of words by which the sources describe the record, in no order.
+        words: Stems of all words that a query may hit, of the sources' descriptions too.
         prose: What the source's own prose says, where its file was indexed.
         known: How much is known of the record among its kind, 0 to 1.
     """
@@ -72,11 +72,6 @@ class Document:
     def described(self) -> str:
         """The text whose vector stands for the record: head, then prose, else facts."""
         return f"{self.head} {_PREAMBLE.sub('', self.prose) or self.facts}"[:MAX_DESCRIBED]
-
-    @property
-    def searched(self) -> str:
-        """Everything that a word of a query may hit."""
-        return " ".join(part for part in (self.text, self.links, self.words) if part)
 
     @property
     def record(self) -> str:

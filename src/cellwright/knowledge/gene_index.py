@@ -122,7 +122,9 @@ class GeneIndex:
             self.authority[row], ("", "", "", "")
         )
         text = "|".join((self._previous[row], previous, aliases, self._aliases[row]))
-        return tuple(one for one in dict.fromkeys(text.split("|")) if one and one != self.symbol[row])
+        return tuple(
+            one for one in dict.fromkeys(text.split("|")) if one and one != self.symbol[row]
+        )
 
     def ensembl_id(self, row: int) -> str | None:
         """First Ensembl id of a gene."""

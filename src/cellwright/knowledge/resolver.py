@@ -24,6 +24,7 @@ from cellwright.knowledge.identify import identify
 from cellwright.knowledge.records import CoverageReport, GeneMatch, NameReport
 
 SUGGESTIONS = 5
+_WITHDRAWN = "withdrawn by HGNC, without a successor"
 _MEMBERS = "ABCDEGHKLMNPQRTXYZ123456789"
 """Letters and digits that tell the members of a gene family apart."""
 
@@ -34,7 +35,6 @@ class Found(NamedTuple):
     rows: Rows
     why: str
     others: Rows = ()
-
 
 
 class GeneResolver:
@@ -209,7 +209,9 @@ class GeneResolver:
             or self._repaired(bare, index)
             or self._other_species(bare, index)
             or self._spelling(bare, index)
-            or Found((), "withdrawn by HGNC, without a successor" if bare in index.withdrawn else "")
+            or Found(
+                (), "withdrawn by HGNC, without a successor" if bare in index.withdrawn else ""
+            )
         )
         if not prefix or not found.rows:
             return found
@@ -221,7 +223,9 @@ class GeneResolver:
                 return Found((), f"an Ensembl id of another species than {index.species}")
             row = index.by_ensembl.get(int(number.group(2)))
             why = "Ensembl id with version" if number.group(3) else "Ensembl id"
-            return Found((row,), why) if row is not None else Found((), f"{why} that no source knows")
+            return (
+                Found((row,), why) if row is not None else Found((), f"{why} that no source knows")
+            )
         row, why = None, ""
         if name.isdigit():
             row, why = index.by_entrez.get(int(name)), "NCBI gene id"

@@ -28,6 +28,8 @@ DEPTH = 300
 """Nearest documents that meaning puts forward."""
 EXACT, TOKEN = 3.0, 0.5
 """Weight of a name that is the whole query, and of one within it."""
+MOST_WORDS = 6
+"""Words of the longest query that may be a name."""
 LEXICAL, DENSE, KNOWN = 1.5, 1.0, 0.6
 """Weights of common words and of meaning (cosines), and of how much is known of a record.
 
@@ -101,6 +103,8 @@ class HybridSearch:
         return [(int(row), float(scores[row])) for row in best if np.isfinite(scores[row])]
 
     def _exact(self, query: str, species: str | None) -> list[str]:
+        if len(query.split()) > MOST_WORDS:
+            return []
         knowledge = self._knowledge
         found = []
         for one in (species,) if species else ("human", "mouse"):
@@ -137,7 +141,7 @@ class HybridSearch:
         """Cosine of common words with every document (N,)."""
         vectorizer, matrix = self._words
         found: np.ndarray = np.asarray(
-            (matrix @ vectorizer.transform([query]).T).todense(), dtype=np.float64
+            (matrix @ vectorizer.transform([words.stems(query)]).T).todense(), dtype=np.float64
         ).ravel()
         return found
 
@@ -189,13 +193,13 @@ class HybridSearch:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         vectorizer = TfidfVectorizer(
-            preprocessor=words.stems,
+            lowercase=False,
             token_pattern=words.WORD,
             sublinear_tf=True,
             stop_words=sorted(words.stop_words()),
             dtype=np.float32,
         )
-        return vectorizer, vectorizer.fit_transform([one.searched for one in self._documents])
+        return vectorizer, vectorizer.fit_transform([one.words for one in self._documents])
 
     @cached_property
     def _vectors(self) -> vectors.DocumentVectors:
@@ -221,11 +225,12 @@ class HybridSearch:
         place = {one: row for row, one in enumerate(shipped.ids)}
         said = prose.read(self._knowledge.settings.knowledge_dir)
         stems = words.read(self._knowledge.folder)
-        found = [
-            replace(one, words=stems.get(one.id, ""), prose=said.get(one.id, ""))
-            for one in documents.compose(self._knowledge)
-            if one.id in place
-        ]
+        found = []
+        for one in documents.compose(self._knowledge):
+            if one.id in place:
+                full = replace(one, prose=said.get(one.id, ""))
+                hit = words.stems(f"{full.text} {full.links}")
+                found.append(replace(full, words=f"{hit} {stems.get(one.id, '')}"))
         return found, shipped.vectors[[place[one.id] for one in found]]
 
     def _evidence(self, document: Document, species: str | None, score: float) -> Evidence:

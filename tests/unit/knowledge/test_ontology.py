@@ -10,7 +10,13 @@ from cellwright.knowledge.ontology import CellOntology
 
 CL = CellOntology()
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
-TISSUES = {"baron": "pancreas", "bastidas": "pancreas", "mca": "stomach", "joost": "skin", "wang": "pancreas"}
+TISSUES = {
+    "baron": "pancreas",
+    "bastidas": "pancreas",
+    "mca": "stomach",
+    "joost": "skin",
+    "wang": "pancreas",
+}
 BY_HAND_ONLY = {"Smad3", "Igtp", "L5", "L5b", "L6a", "CH", "OS", "RE", "Stem"}
 
 
@@ -97,7 +103,9 @@ def test_every_label_of_the_measured_files_is_mapped_or_left_out() -> None:
     for path in sorted(DATA.glob("*.h5ad")):
         obs = anndata.read_h5ad(path, backed="r").obs
         if "cell_type" in obs:
-            missing = [one for one in set(obs["cell_type"].astype(str)) if (path.stem, one) not in known]
+            missing = [
+                one for one in set(obs["cell_type"].astype(str)) if (path.stem, one) not in known
+            ]
             assert missing == [], path.stem
 
 

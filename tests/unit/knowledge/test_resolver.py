@@ -33,6 +33,16 @@ DATA = Path(__file__).parents[3].parent / "shared" / "data"
         ("Oct4", "mouse", "Pou5f1"),
         ("HLA-DRA", "mouse", "H2-Ea"),
         ("Gm20854_loc1", "mouse", "Gm20854"),
+        ("PD-1", "human", "PDCD1"),
+        ("CD20", "human", "MS4A1"),
+        ("OCT4", "human", "POU5F1"),
+        ("p16", "human", "CDKN2A"),
+        ("Ki-67", "human", "MKI67"),
+        ("KI67", "human", "MKI67"),
+        ("IFN-γ", "human", "IFNG"),
+        ("A2MR", "human", "LRP1"),
+        ("vimentin", "human", "VIM"),
+        ("F4/80", "mouse", "Adgre1"),
     ],
 )
 def test_resolves(name: str, species: str, symbol: str) -> None:
@@ -41,7 +51,7 @@ def test_resolves(name: str, species: str, symbol: str) -> None:
     assert match.why
 
 
-@pytest.mark.parametrize("name", ["PD1", "COX2", "CD16", "1-Mar"])
+@pytest.mark.parametrize("name", ["PD1", "COX2", "CD16", "p21", "MLL2", "1-Mar"])
 def test_names_of_several_genes_are_never_guessed(name: str) -> None:
     match = GENES.resolve(name, "human")
     assert match.status == "ambiguous"
@@ -53,6 +63,33 @@ def test_unknown_names_come_with_suggestions() -> None:
     match = GENES.resolve("FOXP33", "human")
     assert match.status == "unknown"
     assert "FOXP3" in match.candidates
+
+
+def test_the_family_of_a_name_is_suggested_first() -> None:
+    assert GENES.resolve("CD3", "human").candidates[:3] == ("CD3D", "CD3E", "CD3G")
+
+
+def test_other_carriers_of_a_name_are_told() -> None:
+    assert GENES.resolve("CD20", "human").candidates == ("KRT20",)
+
+
+def test_withdrawn_entries_say_so() -> None:
+    assert "withdrawn by HGNC" in GENES.resolve("A12M1", "human").why
+
+
+def test_coverage_says_what_became_of_each_name() -> None:
+    report = GENES.coverage(["CD3E", "SEPT7", "SEPTIN7", "PD1", "zzz9"], "human")
+    assert (report.names, report.resolved, report.genes) == (5, 3, 2)
+    assert report.shared == {"SEPTIN7": ("SEPT7", "SEPTIN7")}
+    assert set(report.ambiguous["PD1"]) == {"PDCD1", "SNCA", "SPATA2"}
+    assert report.unknown == ("zzz9",)
+    assert sum(report.ways.values()) == 3
+
+
+def test_species_is_told_from_the_whole_vocabulary() -> None:
+    ercc = [f"ERCC-{number:05d}" for number in range(120)]
+    names = [*ercc, *(one for one in GENES.mouse.symbol if one)][:2000]
+    assert GENES.identify(names).species == "mouse"
 
 
 def test_numbers_that_are_no_gene_id_are_unknown() -> None:

@@ -92,7 +92,7 @@ def run(context: EvalContext) -> list[EvalRow]:
         msg = f"no data set of {context.data_dir} has test cells enough"
         raise Unavailable(msg)
     context.say(f"{SUITE}: plain CVAE")
-    plain = plain_cvae(context, split)
+    plain = plain_cvae(context, model, split)
     context.say(f"{SUITE}: wishes")
     signals = [_signals(bed, model) for bed in beds]
     figures: Figures = defaultdict(list)

@@ -1,201 +1,217 @@
-"""Knowledge: gene names resolved against plain look-up, and markers against plain counting."""
+"""Knowledge: gene names, cell type labels, marker lists and search, each beside plain ways."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import csv
+import time
+from collections.abc import Callable, Sequence
+from importlib import resources
 
-import numpy as np
-
-from cellwright.evals.metrics import bootstrap, wilson
+from cellwright.evals import knowledge_markers, knowledge_names, knowledge_search
+from cellwright.evals.knowledge_markers import Group, Marked, PublicationCounts
+from cellwright.evals.knowledge_names import NameCase
+from cellwright.evals.knowledge_search import Question, Searcher
+from cellwright.evals.metrics import wilson
 from cellwright.evals.task import OURS, EvalContext, EvalRow, EvalTask, Score
-
-if TYPE_CHECKING:
-    from cellwright.knowledge import Knowledge
+from cellwright.knowledge import Knowledge
 
 SUITE = "knowledge"
-TOP_GENES = 20
-FEWEST = 15
-MARKER_SETS = (
-    "pbmc3k_2638",
-    "pbmc68k_reduced_700",
-    "telencephalon_4474",
-    "bastidas_ponce_e15_739",
-    "mca_gut_1871",
-    "joost_skin_720",
-    "zeisel_brain_1464",
-    "zilionis_lung_800",
-    "bm_stroma_250",
-    "hnscc_ref_180",
-    "xin2016_islet_674",
-)
-
-#: Name, species, and the symbol it stands for; empty where no gene may be chosen.
-NAMES = (
-    ("TP53", "human", "TP53"),
-    ("p53", "human", "TP53"),
-    ("CD8", "human", "CD8A"),
-    ("PD-1", "human", "PDCD1"),
-    ("PDL1", "human", "CD274"),
-    ("HER2", "human", "ERBB2"),
-    ("CD20", "human", "MS4A1"),
-    ("CD3", "human", ""),
-    ("OCT4", "human", "POU5F1"),
-    ("c-MYC", "human", "MYC"),
-    ("ENSG00000141510", "human", "TP53"),
-    ("ENSG00000141510.18", "human", "TP53"),
-    ("7157", "human", "TP53"),
-    ("CD16", "human", ""),
-    ("CD56", "human", "NCAM1"),
-    ("KI67", "human", "MKI67"),
-    ("GLP1R", "human", "GLP1R"),
-    ("notagene1", "human", ""),
-    ("Ins2", "mouse", "Ins2"),
-    ("INS2", "mouse", "Ins2"),
-    ("Cd45", "mouse", "Ptprc"),
-    ("Ngn3", "mouse", "Neurog3"),
-    ("ENSMUSG00000059552", "mouse", "Trp53"),
-    ("P53", "mouse", "Trp53"),
-    ("F4/80", "mouse", "Adgre1"),
-    ("Oct4", "mouse", "Pou5f1"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    """A labelled group's most telling genes."""
-
-    data: str
-    species: str
-    genes: tuple[str, ...]
-    ontology_id: str
+MANY_NAMES = 60_000
+Label = tuple[str, str, str]
 
 
 def run(context: EvalContext) -> list[EvalRow]:
-    """Resolver on names with a known answer; marker match on labelled groups."""
+    """Everything that the knowledge is asked for, against the simplest way to do it."""
     knowledge = context.knowledge
-    rows = EvalTask[Sequence[tuple[str, str, str]], list[str]](
-        suite=SUITE,
-        data=f"{len(NAMES)} gene names",
-        split="known cases",
-        dataset=NAMES,
-        solvers={
-            OURS: lambda cases: [_resolve(knowledge, name, of) for name, of, _want in cases],
-            "exact-symbol": lambda cases: [_exact(knowledge, name, of) for name, of, _ in cases],
-        },
-        scorer=lambda cases, said: {
-            "accuracy": wilson(
-                sum(want == got for (_n, _s, want), got in zip(cases, said, strict=True)),
-                len(cases),
-            )
-        },
-    ).run(context.say)
-    groups = _groups(context)
-    if groups:
-        rows += EvalTask[list[_Group], list[str]](
+    return [
+        *_names(knowledge, context),
+        *_name_speed(knowledge, context),
+        *_labels(knowledge, context),
+        *_markers(knowledge, context),
+        *_search(knowledge, context),
+    ]
+
+
+def _names(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
+    cases = knowledge_names.cases()
+    kinds = list(dict.fromkeys(case.kind for case in cases))
+    aliases = {
+        one: knowledge_names.AliasLookup(knowledge.genes.index(one)) for one in ("human", "mouse")
+    }
+
+    def resolve(asked: Sequence[NameCase]) -> list[str]:
+        return [
+            knowledge_names.judge(knowledge, one, knowledge.genes.resolve(one.name, one.species))
+            for one in asked
+        ]
+
+    def plain(find: Callable[[NameCase], str]) -> Callable[[Sequence[NameCase]], list[str]]:
+        def answer(asked: Sequence[NameCase]) -> list[str]:
+            return [_said(one, find(one)) for one in asked]
+
+        return answer
+
+    def score(asked: Sequence[NameCase], said: list[str]) -> dict[str, Score]:
+        return {
+            "accuracy": wilson(said.count("right"), len(asked)),
+            "wrong_gene": wilson(said.count("wrong gene"), len(asked)),
+        }
+
+    rows: list[EvalRow] = []
+    for kind in ("all", *kinds):
+        asked = [one for one in cases if kind in {"all", one.kind}]
+        rows += EvalTask[Sequence[NameCase], list[str]](
             suite=SUITE,
-            data=f"{len(groups)} labelled groups",
-            split=f"top {TOP_GENES} genes",
-            dataset=groups,
+            data=f"{kind} ({len(asked)} names)",
+            split="hard gene names",
+            dataset=asked,
             solvers={
-                OURS: lambda found: [_match(knowledge, one) for one in found],
-                "counting": lambda found: [_count(knowledge, one) for one in found],
+                OURS: resolve,
+                "exact-symbol": plain(
+                    lambda one: knowledge_names.by_symbol(
+                        one.name, knowledge.genes.index(one.species)
+                    )
+                ),
+                "alias-lookup": plain(lambda one: aliases[one.species](one.name)),
             },
-            scorer=lambda found, said: _judge(knowledge, found, said),
+            scorer=score,
         ).run(context.say)
     return rows
 
 
-def _resolve(knowledge: Knowledge, name: str, species: str) -> str:
-    match = knowledge.genes.resolve_many([name], species)[0]
-    return (match.symbol or "") if match.status == "ok" else ""
+def _said(case: NameCase, gene: str) -> str:
+    if gene:
+        return "right" if gene == case.answer else "wrong gene"
+    return "right" if case.answer == knowledge_names.UNKNOWN else "no gene"
 
 
-def _exact(knowledge: Knowledge, name: str, species: str) -> str:
-    """The name itself where it is an official symbol, letter by letter."""
-    match = knowledge.genes.resolve_many([name], species)[0]
-    return name if match.status == "ok" and match.symbol == name else ""
+def _name_speed(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
+    symbols = [one for one in knowledge.genes.human.symbol if one]
+    names = (symbols * (1 + MANY_NAMES // len(symbols)))[:MANY_NAMES]
+    knowledge.genes.resolve_many(names[:1], "human")
+    return EvalTask[list[str], float](
+        suite=SUITE,
+        data=f"{MANY_NAMES:,} human symbols",
+        split="one process, tables loaded",
+        dataset=names,
+        solvers={
+            OURS: lambda found: _seconds(lambda: knowledge.genes.resolve_many(found, "human"))
+        },
+        scorer=lambda found, took: {"seconds": Score(mean=took, low=took, high=took, n=len(found))},
+    ).run(context.say)
 
 
-def _groups(context: EvalContext) -> list[_Group]:
-    """Top genes of each label against the rest of its file, by difference of means over spread."""
-    from cellwright.cellmodel.data.registry import dataset, label_table
-    from cellwright.cellmodel.training.data import block_state, read_cells
-
+def _seconds(work: Callable[[], object]) -> float:
+    """Shortest of three: the machine may be shared."""
     found = []
-    for name in MARKER_SETS:
-        card = dataset(name)
-        path = context.data_dir / f"{name}.h5ad"
-        if not path.is_file():
-            continue
-        context.say(f"{SUITE}: groups of {name}")
-        matrix, _keys, rows, _labels, obs = read_cells(
-            path, card, label_table()[name], lambda names, _species: list(names)
-        )
-        from cellwright.cellmodel.data.block import make_block
-        from cellwright.cellmodel.vocabulary import GeneVocabulary
-
-        genes = tuple(dict.fromkeys(str(key) for key in _keys))
-        block = make_block(matrix, _keys, GeneVocabulary(genes), **block_state(card))
-        ids = np.array([row.ontology_id for row in rows], object)
-        for identifier in sorted(set(ids) - {""}):
-            inside = ids == identifier
-            if FEWEST <= inside.sum() < len(ids):
-                top = _telling(block.expression, inside)
-                telling = tuple(genes[at] for at in top)
-                found.append(
-                    _Group(data=name, species=card.species, genes=telling, ontology_id=identifier)
-                )
-        del obs
-    return found
+    for _ in range(3):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
 
 
-def _telling(expression: object, inside: np.ndarray) -> np.ndarray:
-    """Positions of the genes with the largest Welch statistic, highest first."""
-    from scipy import sparse
-
-    matrix = sparse.csr_matrix(expression)
-
-    def moments(rows: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-        mean = np.asarray(rows.mean(axis=0)).ravel()
-        return mean, np.asarray(rows.multiply(rows).mean(axis=0)).ravel() - mean**2
-
-    a, va = moments(matrix[inside])
-    b, vb = moments(matrix[~inside])
-    error = np.sqrt(va / inside.sum() + vb / (~inside).sum()) + 0.05
-    return np.argsort(-(a - b) / error, kind="stable")[:TOP_GENES]
-
-
-def _match(knowledge: Knowledge, group: _Group) -> str:
-    found = knowledge.markers.match(list(group.genes), group.species, top=1)
-    return found[0].ontology_id if found else ""
-
-
-def _count(knowledge: Knowledge, group: _Group) -> str:
-    """The type that most of the genes are recorded for, each record counting alike."""
-    votes: Counter[str] = Counter()
-    for match in knowledge.genes.resolve_many(list(group.genes), group.species):
-        if match.key:
-            votes.update(knowledge.markers.types_of(match.key, group.species, top=1000))
-    if not votes:
-        return ""
-    best = knowledge.ontology.lookup(votes.most_common(1)[0][0])
-    return best.ontology_id or ""
+def _labels(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
+    text = resources.files("cellwright.cellmodel.data").joinpath("labels.tsv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    labels = sorted({(row["label"], row["term"], row["dataset"]) for row in rows})
+    ontology = knowledge.ontology
+    exact = {ontology.label(one).casefold(): one for one in ontology.ids()}
+    for one in ontology.ids():
+        for name in ontology.synonyms(one):
+            exact.setdefault(name.casefold(), one)
+    return EvalTask[list[Label], list[str]](
+        suite=SUITE,
+        data=f"{len(labels)} labels of measured files",
+        split="the tables of forms were written with these labels at hand",
+        dataset=labels,
+        solvers={
+            OURS: lambda found: [ontology.lookup(one).ontology_id or "" for one, _, _ in found],
+            "label-or-synonym": lambda found: [
+                exact.get(one.casefold(), "") for one, _, _ in found
+            ],
+        },
+        scorer=lambda found, said: {
+            "accuracy": wilson(
+                sum(term == got for (_, term, _), got in zip(found, said, strict=True)), len(found)
+            )
+        },
+    ).run(context.say)
 
 
-def _judge(knowledge: Knowledge, groups: Sequence[_Group], said: Sequence[str]) -> dict[str, Score]:
-    """1 for the term itself, one half for a term above or below it."""
-    points = np.array(
-        [
-            1.0
-            if got == group.ontology_id
-            else 0.5 * bool(got and knowledge.ontology.related(got, group.ontology_id))
-            for group, got in zip(groups, said, strict=True)
-        ]
-    )
-    return {
-        "ontology_score": bootstrap(lambda at: float(points[at].mean()), len(points)),
-        "related": wilson(int((points > 0).sum()), len(points)),
+def _markers(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
+    every = knowledge_markers.groups(context)
+    marked = Marked(knowledge)
+
+    def counts(found: list[Group], *, idf: bool) -> list[str]:
+        ready = {one: PublicationCounts(marked(one), knowledge, idf=idf)
+                 for one in {group.studies for group in found}}  # fmt: skip
+        return [ready[group.studies](group) for group in found]
+
+    rows: list[EvalRow] = []
+    for tuned, split in (
+        (False, "data sets that nothing was tuned on"),
+        (True, "data sets that two constants were tuned on"),
+    ):
+        chosen = [one for one in every if one.tuned == tuned]
+        if chosen:
+            rows += EvalTask[list[Group], list[str]](
+                suite=SUITE,
+                data=f"{len(chosen)} labelled groups, top {knowledge_markers.TOP_GENES} genes",
+                split=split,
+                dataset=chosen,
+                solvers={
+                    OURS: lambda found: [knowledge_markers.ours(marked, one) for one in found],
+                    "publication-counts": lambda found: counts(found, idf=False),
+                    "idf-publication-counts": lambda found: counts(found, idf=True),
+                },
+                scorer=lambda found, said: knowledge_markers.judge(knowledge, found, said),
+            ).run(context.say)
+    return rows
+
+
+def _search(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
+    from cellwright.knowledge import documents
+
+    every = knowledge_search.questions(knowledge)
+    plain = knowledge_search.tf_idf(documents.compose(knowledge))
+    systems: dict[str, Searcher] = {
+        OURS: knowledge_search.ours(knowledge),
+        "tf-idf": plain,
+        "dense-only": knowledge_search.dense_only(knowledge),
     }
+    rows: list[EvalRow] = []
+    for held_out in (True, False):
+        asked = [one for one in every if one.held_out == held_out]
+        for given in (False, True):
+            rows += EvalTask[list[Question], list[list[str]]](
+                suite=SUITE,
+                data=f"{len(asked)} queries, kind {'given' if given else 'not given'}",
+                split="plain-language queries, " + ("held out" if held_out else "development"),
+                dataset=asked,
+                solvers={name: _asker(find, given=given) for name, find in systems.items()},
+                scorer=knowledge_search.judge,
+            ).run(context.say)
+    return [*rows, *_search_speed(knowledge, every, context)]
+
+
+def _asker(find: Searcher, *, given: bool) -> Callable[[list[Question]], list[list[str]]]:
+    return lambda asked: [find(one.query, one.kind if given else None) for one in asked]
+
+
+def _search_speed(
+    knowledge: Knowledge, every: Sequence[Question], context: EvalContext
+) -> list[EvalRow]:
+    asked = [one.query for one in every[:50]]
+    return EvalTask[list[str], float](
+        suite=SUITE,
+        data=f"one query, mean of {len(asked)}",
+        split="one process, store open",
+        dataset=asked,
+        solvers={
+            OURS: lambda found: (
+                _seconds(lambda: [knowledge.search(one) for one in found]) / len(found)
+            )
+        },
+        scorer=lambda found, took: {"seconds": Score(mean=took, low=took, high=took, n=len(found))},
+    ).run(context.say)

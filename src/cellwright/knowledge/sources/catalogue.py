@@ -253,10 +253,10 @@ def _read_through(path: Path) -> str:
     """Return the first line, having read every byte, so that a cut-off file is noticed."""
     if path.suffix == ".zst":
         with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as stream:
-            head = stream.read(200)
+            start = stream.read(200)
             while stream.read(1 << 20):
                 pass
-        return head.decode("utf-8", "replace")
+        return start.decode("utf-8", "replace")
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8", newline="") as handle:
         head = handle.readline().rstrip("\r\n")

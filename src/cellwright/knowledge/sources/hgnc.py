@@ -1,4 +1,4 @@
-"""Human gene names as the nomenclature committee keeps them: current, previous, withdrawn, aliases."""
+"""Human gene names as HGNC keeps them: current, previous, withdrawn, aliases."""
 
 import re
 from collections import defaultdict
