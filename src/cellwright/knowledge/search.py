@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEPTH = 300
+COMPOSITION = b"2"
+"""Version of how documents are composed and indexed; another one means another store."""
+DEPTH = 500
 """Nearest documents that meaning puts forward."""
 EXACT, TOKEN = 3.0, 0.5
 """Weight of a name that is the whole query, and of one within it."""
@@ -209,7 +211,7 @@ class HybridSearch:
     def _store(self) -> VectorStore:
         """The store of these tables and this prose, built on first use."""
         settings, folder = self._knowledge.settings, self._knowledge.folder
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(COMPOSITION)
         for path in [folder / f"{name}.parquet" for name in STORED] + [
             settings.knowledge_dir / f"{prose.NAME}.parquet"
         ]:

@@ -140,7 +140,7 @@ class VectorStore:
                 COLLECTION,
                 embedding_function=None,
                 configuration={
-                    "hnsw": {"space": "cosine", "ef_construction": 64, "ef_search": 128}
+                    "hnsw": {"space": "cosine", "ef_construction": 64, "ef_search": 1000}
                 },
             )
             for start in range(0, len(documents), BATCH):
