@@ -213,7 +213,7 @@ class CellModel:
         candidates: Sequence[str] | None = None,
         species: str | None = None,
         tissue: str | None = None,
-        batch_size: int = 512,
+        batch_size: int = 256,
         progress: Progress | None = None,
     ) -> Annotation:
         """Label cells.

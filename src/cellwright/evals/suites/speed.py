@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
@@ -176,7 +177,22 @@ def stream_peak(path: Path) -> float:
     model = CellModel.load(settings, embed=knowledge.embed)
     for _ in stream(model, path, lambda names: knowledge.genes.keys(names, "human"), "counts"):
         pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_mb()
+
+
+def peak_mb() -> float:
+    """Peak memory of this process, in MB.
+
+    Linux counts in ``ru_maxrss`` what the parent held when it forked, so its own record of the
+    address space is read there.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))
+        if found:
+            return int(found[1]) / 1024
+    scale = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
 def _row(split: str, system: str, rates: list[float], n: int) -> EvalRow:
