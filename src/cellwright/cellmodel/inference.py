@@ -316,7 +316,7 @@ class CellModel:
         *,
         mode: Literal["instruct", "chat"] = "instruct",
         candidates: Sequence[str] | None = None,
-        batch_size: int = 16,
+        batch_size: int = 64,
     ) -> list[CellAnswer]:
         """Ask the language model the same question on every cell of a block, as ``answer`` does."""
         text = prompt if "{input}" in prompt else f"{prompt} {{input}}"

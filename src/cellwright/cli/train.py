@@ -36,6 +36,10 @@ def train(
         list[str] | None, typer.Option(help="encoder, language, decoder, evaluate; all if none.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Data sets; all declared if none.")] = None,
+    panel: Annotated[
+        Path | None,
+        typer.Option(help="Genes of the cells to label, one a line, where they have few."),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 takes torch's choice.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of splits and draws.")] = 0,
 ) -> None:
@@ -53,7 +57,7 @@ def train(
     from cellwright.cellmodel.presets import PRESETS
     from cellwright.cellmodel.training.pipeline import STAGES, Pipeline
     from cellwright.evals.interpreting import train_interpreter
-    from cellwright.evals.own_data import register
+    from cellwright.evals.own_data import read_panel, register
     from cellwright.evals.task import EvalContext
     from cellwright.evals.trained import training_request
     from cellwright.knowledge import Knowledge
@@ -100,16 +104,18 @@ def train(
             typer.echo(f"{label}: left out, {n} cells", err=True)
     chosen = PRESETS[preset]()
     recipe = dataclasses.replace(chosen.train, seed=seed, threads=threads)
+    knowledge = Knowledge.open(settings)
     request = training_request(
         settings,
-        Knowledge.open(settings),
+        knowledge,
         name=preset,
         preset=dataclasses.replace(chosen, train=recipe),
         data=folders[0] if folders else places[0].parent,
         cards=cards,
         state=state,
     )
-    pipeline = Pipeline(dataclasses.replace(request, table=table))
+    genes = read_panel(panel, knowledge.genes) if panel else []
+    pipeline = Pipeline(dataclasses.replace(request, table=table, panel=genes))
     pipeline.run([name for name in STAGES if not stage or name in stage])
     target = out or state / "export"
     pipeline.export(target)

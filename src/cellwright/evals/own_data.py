@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from cellwright.cellmodel.data.registry import DatasetCard, LabelRow
+    from cellwright.knowledge.resolver import GeneResolver
     from cellwright.settings import Settings
 
 FEWEST_CELLS = 10
 """Cells that a label needs to be learned and tested."""
+FEWEST_PANEL_GENES = 50
 NO_LABEL = frozenset({"", "nan", "none", "na", "unknown", "unassigned"})
 
 
@@ -126,3 +128,25 @@ def _write(adata: AnnData, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     plain.write_h5ad(target)
     return target
+
+
+def read_panel(path: Path, genes: GeneResolver) -> list[str]:
+    """Vocabulary keys of a gene panel: a text file with one name a line, in any scheme.
+
+    Raises:
+        InputError: There is no such file, or hardly any of its lines names a gene.
+    """
+    try:
+        names = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read as text ({error}); name a file with one gene a line."
+        raise InputError(msg) from error
+    species = genes.identify(names).species
+    keys = [key for key in genes.keys(names, species) if key] if species != "unknown" else []
+    if len(keys) < FEWEST_PANEL_GENES:
+        msg = (
+            f"{path.name} names {len(keys)} known genes in {len(names):,} words; "
+            f"{FEWEST_PANEL_GENES} are needed, one a line."
+        )
+        raise InputError(msg)
+    return keys

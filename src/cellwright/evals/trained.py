@@ -104,6 +104,7 @@ def train_model(
     table: LabelTable | None = None,
     stages: Sequence[Stage] = ("encoder",),
     embed: Embed | None = None,
+    panel: Sequence[str] = (),
 ) -> CellModel:
     """A model trained by a preset; one that was trained before under this name is loaded.
 
@@ -116,6 +117,7 @@ def train_model(
         table: Meaning of labels; None takes the packaged table. A label left out is not trained.
         stages: Stages to run.
         embed: Text embedder in place of the knowledge's.
+        panel: Vocabulary keys of the genes that the cells to label are measured on.
     """
     from cellwright.cellmodel.inference import CellModel
     from cellwright.cellmodel.training.pipeline import Pipeline
@@ -133,7 +135,9 @@ def train_model(
             cards=cards,
             state=state,
         )
-        request = dataclasses.replace(request, table=table, embed=embed or request.embed)
+        request = dataclasses.replace(
+            request, table=table, embed=embed or request.embed, panel=panel
+        )
         pipeline = Pipeline(request)
         pipeline.run(stages)
         pipeline.export(folder)

@@ -14,6 +14,7 @@ from cellwright.cellmodel.inference import CellModel
 from cellwright.cellmodel.presets import debug
 from cellwright.cellmodel.saliency import explain
 from cellwright.cellmodel.streaming import stream
+from cellwright.cellmodel.training.data import Panels
 from cellwright.cellmodel.training.encoder_stage import train_encoder
 from cellwright.cellmodel.training.pipeline import Pipeline
 from cellwright.cellmodel.training.wide import solve_wide, unit_rows
@@ -158,6 +159,19 @@ def test_a_run_that_goes_on_keeps_its_genes(tmp_path: Path) -> None:
     after = Pipeline(request).corpus
     assert after.vocabulary.keys == before.keys
     assert after.sets[0].block.expression[:, 0].nnz == 0
+
+
+def test_cells_are_seen_through_the_panel_of_cells_to_come(tmp_path: Path) -> None:
+    panel = GENES[:55]
+    start = make_pipeline(tmp_path)
+    pipeline = Pipeline(dataclasses.replace(start.request, panel=panel))
+    panels = Panels(pipeline.corpus)
+    kept = panels.draw(np.zeros(400, dtype=int), np.random.default_rng(0), rate=0.0)
+    seen = kept[:, pipeline.corpus.vocabulary.keys.index(GENES[-1])]
+    assert 0.4 < 1 - seen.mean() < 0.6
+    assert kept[:, [key in panel for key in pipeline.corpus.vocabulary.keys]].all()
+    everything = Panels(start.corpus).draw(np.zeros(9, dtype=int), np.random.default_rng(0), rate=0)
+    assert everything.all()
 
 
 def test_a_joint_stage_moves_encoder_and_language_together(tmp_path: Path) -> None:

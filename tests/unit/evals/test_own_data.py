@@ -7,7 +7,7 @@ from scipy import sparse
 
 from cellwright.cellmodel.training.data import build_corpus
 from cellwright.errors import InputError
-from cellwright.evals.own_data import register
+from cellwright.evals.own_data import read_panel, register
 from cellwright.knowledge import Knowledge
 from cellwright.settings import Settings
 
@@ -70,3 +70,17 @@ def test_what_cannot_be_learned_from_is_said(tmp_path: Path) -> None:
     adata.write_h5ad(path)
     with pytest.raises(InputError, match="1 labels of 10 cells"):
         register(path, "one", folder=tmp_path / "own", settings=Settings())
+
+
+def test_a_panel_of_genes_may_be_named_in_any_scheme(tmp_path: Path) -> None:
+    genes = Knowledge.open(Settings()).genes
+    symbols = sorted(GENES + [f"RPL{n}" for n in range(3, 40)] + [f"MT-ND{n}" for n in range(1, 7)])
+    path = tmp_path / "panel.txt"
+    path.write_text("\n".join([*symbols, "not-a-gene"]), encoding="utf-8")
+    keys = read_panel(path, genes)
+    assert {"CD3D", "MS4A1", "RPL3"} <= set(keys)
+    path.write_text("CD3D\nhello\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"names 1 known genes in 2 words; 50 are needed"):
+        read_panel(path, genes)
+    with pytest.raises(InputError, match="cannot be read as text"):
+        read_panel(tmp_path / "none.txt", genes)

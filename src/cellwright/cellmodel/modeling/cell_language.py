@@ -121,9 +121,11 @@ class CellLanguage(nn.Module):
         """Fold the adapters into the base model's weights: faster, and not trainable any more."""
         from peft.tuners.lora import LoraLayer
 
-        for module in self.base.modules():
-            if isinstance(module, LoraLayer):
-                module.merge()
+        for parent in list(self.base.modules()):
+            for name, module in parent.named_children():
+                if isinstance(module, LoraLayer):
+                    module.merge()
+                    setattr(parent, name, module.get_base_layer())
 
     def _read_start(
         self, rows: Sequence[Sequence[int]], ids: Tensor, mask: Tensor
@@ -168,7 +170,7 @@ class CellLanguage(nn.Module):
         answers: list[list[int]] = [[] for _ in rows]
         scores = [0.0] * len(rows)
         signals: list[Tensor | None] = [None] * len(rows)
-        open_rows = set(range(len(rows)))
+        live = list(range(len(rows)))
         closing: set[int] = set()
         for _ in range(max_new_tokens + 1):
             out = self.base.model(
@@ -179,31 +181,34 @@ class CellLanguage(nn.Module):
                 use_cache=True,
             )
             cache, hidden = out.past_key_values, out.last_hidden_state[:, -1]
-            for row in closing:
-                signals[row] = hidden[row].float()
-            closing = set()
-            allowed = tree.after(answers)
+            allowed = tree.after([answers[row] for row in live])
             log_probs = self.logits(hidden, allowed).log_softmax(dim=-1)
             best = log_probs.argmax(dim=-1)
             chosen = best if allowed is None else allowed.tokens[best]
-            for row in sorted(open_rows):
-                token = int(chosen[row])
-                scores[row] += float(log_probs[row, best[row]])
+            kept = []
+            for at, row in enumerate(live):
+                if row in closing:
+                    signals[row] = hidden[at].float()
+                    continue
+                token = int(chosen[at])
+                scores[row] += float(log_probs[at, best[at]])
                 if token == self.vocabulary_size + _SIGNAL:
                     closing.add(row)
-                    open_rows.discard(row)
-                elif token == self.tokenizer.eos_token_id:
-                    open_rows.discard(row)
-                else:
+                    kept.append(at)
+                elif token != self.tokenizer.eos_token_id:
                     answers[row].append(token)
                     if only := tree.only(answers[row]):
                         answers[row] = only
-                        open_rows.discard(row)
-            if not open_rows and not closing:
+                    else:
+                        kept.append(at)
+            if not kept:
                 break
-            embedded = self._embed(chosen[:, None], None)
-            mask = torch.cat([mask, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
-            positions = positions[:, -1:] + 1
+            if len(kept) < len(live):
+                live = [live[at] for at in kept]
+                cache.batch_select_indices(torch.tensor(kept))
+            embedded = self._embed(chosen[kept, None], None)
+            mask = torch.cat([mask[kept], mask.new_ones(len(kept), 1)], dim=1)
+            positions = positions[kept, -1:] + 1
         texts = [self._text(answer) for answer in answers]
         return [Spoken(*parts) for parts in zip(texts, scores, signals, strict=True)]
 

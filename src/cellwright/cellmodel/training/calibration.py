@@ -11,7 +11,13 @@ from scipy import sparse
 from cellwright.cellmodel.inference import softmax_rows
 from cellwright.cellmodel.modeling.cell_input import cell_input
 from cellwright.cellmodel.modeling.cell_network import CellNetwork
-from cellwright.cellmodel.training.data import CellSet, Corpus, hide_genes
+from cellwright.cellmodel.training.data import (
+    FEWEST_GENES_OF_PANEL,
+    FEWEST_GENES_SHARED,
+    CellSet,
+    Corpus,
+    hide_genes,
+)
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the wide score in the blend that are tried."""
@@ -111,13 +117,19 @@ def calibrate(network: CellNetwork, corpus: Corpus, *, seed: int) -> dict[str, A
 def _trials(
     network: CellNetwork, corpus: Corpus, cells: CellSet, rng: np.random.Generator
 ) -> list[Trial]:
-    """Validation cells as they are, and as another file's gene panel would show them."""
+    """Validation cells as they are, and as another gene panel would show them.
+
+    That is the panel of the cells to come where it is known, else the one of another file.
+    """
     rows = cells.parts["valid"]
     rows = rng.choice(rows, size=min(_CELLS, len(rows)), replace=False)
     expression, labels = cells.block.expression[rows], cells.labels[rows]
     other = corpus.sets[int(rng.integers(len(corpus.sets)))].block.measured
+    needed = FEWEST_GENES_SHARED
+    if corpus.panel is not None:
+        other, needed = corpus.panel, FEWEST_GENES_OF_PANEL
     views = [(expression, True)]
-    if (other & cells.block.measured).sum() > 200:
+    if (other & cells.block.measured).sum() >= needed:
         panels = np.broadcast_to(other, expression.shape)
         views.append((hide_genes(expression, panels, rng, drop=0.0), False))
     found = []

@@ -26,6 +26,10 @@ VARIABLE_GENES = 2000
 FEWEST_GENES_LEFT = 15
 FEWEST_GENES_SHARED = 200
 """Genes that a file must share with another to be seen through the other's panel."""
+FEWEST_GENES_OF_PANEL = 50
+"""Genes of a named panel that a file must have to be seen through it."""
+PANEL_SHARE = 0.5
+"""Share of the cells seen through a named panel."""
 SMALL_PANEL = 600
 """A file of fewer genes has each of them hidden a quarter as often: it has none to spare."""
 FEWEST_CELLS = 5
@@ -70,6 +74,8 @@ class Corpus:
     vocabulary: GeneVocabulary
     labels: LabelSpace
     sets: tuple[CellSet, ...]
+    panel: np.ndarray | None = None
+    """``(V,)`` bool, the genes that cells to come are measured on, where these are known."""
 
     @property
     def _levelled(self) -> list[CellSet]:
@@ -117,6 +123,7 @@ def build_corpus(
     is_a: IsA,
     seed: int,
     vocabulary: GeneVocabulary | None = None,
+    panel: Sequence[str] = (),
 ) -> Corpus:
     """Read files and put them under one vocabulary and one label space.
 
@@ -128,6 +135,7 @@ def build_corpus(
         is_a: Which labels include which, by their ontology ids.
         seed: Seed of the splits.
         vocabulary: Genes of a run that goes on; None makes it of the genes that the files express.
+        panel: Vocabulary keys of the genes that cells to come are measured on; empty for any.
 
     Raises:
         InputError: None of the files is there.
@@ -150,6 +158,7 @@ def build_corpus(
         vocabulary=vocabulary,
         labels=labels,
         sets=tuple(_align(one, vocabulary, labels) for one in raw),
+        panel=np.isin(np.array(vocabulary.keys), list(panel)) if panel else None,
     )
 
 
@@ -280,12 +289,17 @@ def _align(raw: _RawSet, vocabulary: GeneVocabulary, labels: LabelSpace) -> Cell
 class Panels:
     """Gene panels of the files of a corpus, through which cells of other files can be seen.
 
+    Where the corpus has a panel of cells to come, half of the cells are seen through that one, as
+    far as their own file measured enough of it.
+
     Args:
-        sets: The files.
+        corpus: The files.
     """
 
-    def __init__(self, sets: Sequence[CellSet]) -> None:
+    def __init__(self, corpus: Corpus) -> None:
+        sets = corpus.sets
         self.measured = np.stack([cells.block.measured for cells in sets])
+        self.panel = corpus.panel
         own = self.measured.astype(np.float32)
         shared = own @ own.T
         scaled = np.array([cells.card.state == "scaled" for cells in sets])
@@ -293,6 +307,8 @@ class Panels:
         self._partners = [np.flatnonzero(row) for row in usable]
         small = self.measured.sum(axis=1) < SMALL_PANEL
         self._spare = np.where(small | scaled, 0.25, 1.0)
+        shown = np.zeros(len(sets)) if self.panel is None else own @ self.panel
+        self._shows_panel = (shown >= FEWEST_GENES_OF_PANEL) & ~scaled
 
     def draw(self, sets: np.ndarray, rng: np.random.Generator, *, rate: float) -> np.ndarray:
         """Genes that each cell may keep, ``(B, V)`` bool: a share ``rate`` see another's panel."""
@@ -301,6 +317,8 @@ class Panels:
             partners = self._partners[sets[at]]
             if len(partners):
                 kept[at] = self.measured[rng.choice(partners)]
+        if self.panel is not None:
+            kept[self._shows_panel[sets] & (rng.random(len(sets)) < PANEL_SHARE)] = self.panel
         return kept
 
     def drop(self, sets: np.ndarray, most: float) -> np.ndarray:
@@ -371,7 +389,7 @@ class CellSampler:
         self.expression = sparse.vstack([c.block.expression[p] for _, c, p in chosen]).tocsr()
         self.labels = np.concatenate([c.labels[p] for _, c, p in chosen])
         self.sets = np.concatenate([np.full(len(p), at) for at, _, p in chosen])
-        self.panels = Panels(corpus.sets)
+        self.panels = Panels(corpus)
         self.panel_rate, self.drop = panel_rate, drop
         size = len(corpus.labels)
         self._own = np.zeros((len(corpus.sets), size), dtype=bool)

@@ -70,6 +70,8 @@ class TrainRequest:
         load_language: Gives the base language model and its tokenizer.
         is_a: Whether a Cell Ontology term is below another.
         table: What the labels of the files mean; None takes the packaged table.
+        panel: Vocabulary keys of the genes that the cells to label are measured on. Half of the
+            training cells are then seen through it; empty prepares for the files' own panels.
     """
 
     preset_name: str
@@ -83,6 +85,7 @@ class TrainRequest:
     load_language: Callable[[], tuple[Any, Any]]
     is_a: IsA = lambda _child, _parent: False
     table: LabelTable | None = None
+    panel: Sequence[str] = ()
 
 
 class Pipeline:
@@ -115,6 +118,7 @@ class Pipeline:
             is_a=request.is_a,
             seed=self.recipe.seed,
             vocabulary=GeneVocabulary.load(kept) if kept.is_file() else None,
+            panel=request.panel,
         )
         corpus.vocabulary.save(kept)
         return corpus
@@ -250,6 +254,7 @@ class Pipeline:
                 for cells in self.corpus.sets
             ],
             "genes": len(self.corpus.vocabulary),
+            "genes_of_panel": len(self.request.panel),
             "labels": len(self.corpus.labels),
             "numbers_stored": parameter_count(self.network),
             "steps": self._steps(),

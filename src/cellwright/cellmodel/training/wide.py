@@ -105,7 +105,7 @@ def _tasks(
 ) -> list[_Task]:
     rng = np.random.default_rng(seed)
     sampler = CellSampler(corpus, panel_rate=0.0, drop=0.0)
-    panels = Panels(corpus.sets)
+    panels = Panels(corpus)
     everything = np.arange(len(corpus.labels))
     tasks, mixed, mixed_labels, mixed_sets = [], [], [], []
     for at, cells in enumerate(corpus.sets):

@@ -125,9 +125,16 @@ def _among(
     file: CellFile,
     rows: np.ndarray,
     candidates: Sequence[str],
+    forced: bool = False,
 ) -> Labelling:
-    """The cell model among named labels; ``unknown`` is an answer and counts as wrong."""
+    """The cell model among named labels; ``unknown`` is an answer and counts as wrong.
+
+    Where ``forced``, the best candidate stands for cells out of the model's range too.
+    """
     found = model.annotate(file.block(model.vocabulary, rows), candidates=list(candidates))
+    if forced:
+        best = np.array(found.candidates, dtype=object)[found.probabilities.argmax(axis=1)]
+        return Labelling(labels=best, confidence=found.scores)
     return Labelling(labels=found.labels, confidence=found.scores, sets=found.label_sets)
 
 
@@ -172,7 +179,12 @@ def _blood(context: EvalContext, model: CellModel, seed: int) -> list[EvalRow]:
 
 
 def _islets(context: EvalContext, seed: int) -> list[EvalRow]:
-    """Each islet study from the others; the model is trained anew without it."""
+    """Each islet study from the others; the model is trained anew without it.
+
+    The other systems learn on the genes that both sides have, so ours is also trained for the
+    genes of the study left out (``-panel``). Where the best candidate stands even for cells out of
+    the model's range, the name ends in ``-no-unknown``: the other systems never say ``unknown``.
+    """
     from cellwright.cellmodel.data.registry import training_sets
     from cellwright.cellmodel.presets import PRESETS
 
@@ -184,15 +196,22 @@ def _islets(context: EvalContext, seed: int) -> list[EvalRow]:
         if not others:
             continue
         cards = [card for card in training_sets("cell type") if card.name != name]
-        model = train_model(
-            context, f"without-{name}-{seed}", PRESETS["quick"](), seed=seed, cards=cards
-        )
         shared = {label for file in others for label in file.names}
         truth = np.array([label if label in shared else "" for label in test.names], object)
         data, kept = pool_files(
             others, [file.names for file in others], test, truth, most=MAX_STUDY_CELLS, seed=seed
         )
-        candidates = sorted(shared)
-        ours = {OURS: partial(_among, model=model, file=test, rows=kept, candidates=candidates)}
-        rows += _task(name, "study", data, ours, context)
+        solvers: dict[str, Callable[[LabelledCells], Labelling]] = {}
+        for system, panel in ((OURS, ()), (f"{OURS}-panel", test.genes)):
+            model = train_model(
+                context,
+                f"without-{name}{system.removeprefix(OURS)}-{seed}",
+                PRESETS["quick"](),
+                seed=seed,
+                cards=cards,
+                panel=panel,
+            )
+            asked = partial(_among, model=model, file=test, rows=kept, candidates=sorted(shared))
+            solvers |= {system: asked, f"{system}-no-unknown": partial(asked, forced=True)}
+        rows += _task(name, "study", data, solvers, context)
     return rows
