@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cellwright.artifacts import ArtifactRef
 from cellwright.errors import ToolError
-from cellwright.tools import contrast, figures
+from cellwright.tools import contrast
 from cellwright.tools.columns import grouping
+from cellwright.tools.comparison_figures import Sides, draw_composition, draw_volcano
+from cellwright.tools.comparison_result import CompareResult, Difference, Stratum, TypeShare
 from cellwright.tools.selection import default_grouping, groups_of, one_group, symbols
-from cellwright.tools.spec import Claim, Table, ToolArgs, ToolResult, ToolSpec, Verdict
+from cellwright.tools.spec import ToolArgs, ToolSpec, Verdict
 from cellwright.tools.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -46,182 +47,6 @@ class CompareArgs(ToolArgs):
     )
 
 
-class Difference(BaseModel):
-    """A gene that differs between two groups."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    gene: str = Field(description="Gene symbol.")
-    log2_fold_change: float = Field(description="log2 of A over B.")
-    share_a: float = Field(description="Share of A's cells that express it.")
-    share_b: float = Field(description="Share of B's cells that express it.")
-    p: float | None = Field(description="p value over donors; None where donors are too few.")
-    p_adjusted: float | None = Field(description="The same after Benjamini and Hochberg.")
-
-
-class Stratum(BaseModel):
-    """The comparison within one set of cells."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(description="Cells compared: 'all cells', or a cell type.")
-    n_a: int = Field(description="Cells of A.")
-    n_b: int = Field(description="Cells of B.")
-    donors_a: int = Field(description="Donors of A with enough cells.")
-    donors_b: int = Field(description="Donors of B with enough cells.")
-    design: str = Field(description="How donors stand to the groups.")
-    n_tested: int = Field(description="Genes compared.")
-    n_significant: int | None = Field(description="Genes that differ; None without a test.")
-    up: tuple[Difference, ...] = Field(description="Genes higher in A, the clearest first.")
-    down: tuple[Difference, ...] = Field(description="Genes lower in A, the clearest first.")
-    up_names: tuple[str, ...] = Field(description="Symbols of the first of them.")
-    down_names: tuple[str, ...] = Field(description="Symbols of the first of them.")
-
-
-class TypeShare(BaseModel):
-    """A cell type's share on both sides."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cell_type: str = Field(description="Cell type or cluster.")
-    share_a: float = Field(description="Share of A: mean over donors, or of cells without donors.")
-    share_b: float = Field(description="The same of B.")
-    difference: float = Field(description="A less B.")
-    p: float | None = Field(description="p value over donors; None where donors are too few.")
-    p_adjusted: float | None = Field(description="The same after Benjamini and Hochberg.")
-
-
-class CompareResult(ToolResult):
-    """How two groups differ."""
-
-    column: str = Field(description="Column of obs that holds the groups.")
-    group_a: str = Field(description="Group A.")
-    group_b: str = Field(description="Group B, that A is compared with.")
-    donor_column: str | None = Field(description="Column that names donors, or None.")
-    alpha: float = Field(description="False discovery rate at which genes are called.")
-    min_donors: int = Field(description="Donors that a test needs on each side.")
-    min_cells: int = Field(description="Cells that a donor needs on a side.")
-    counts: bool = Field(description="Whether counts were summed, or log values averaged.")
-    strata: tuple[Stratum, ...] = Field(description="Expression differences.")
-    composition_by: str | None = Field(description="Column of the cell types, or None.")
-    composition: tuple[TypeShare, ...] = Field(description="Cell types, largest change first.")
-    composition_tested: bool = Field(description="Whether shares were tested over donors.")
-    not_compared: tuple[str, ...] = Field(description="Sets of cells too small to compare.")
-
-    def claims(self) -> list[Claim]:
-        """Composition, then expression, then what the design allows."""
-        key = Claim(template="Group A is {group_a} and group B is {group_b} of `{column}`.")
-        return [
-            *self._composition_claims(),
-            *self._expression_claims(),
-            key,
-            *self._caveats(),
-        ]
-
-    def _composition_claims(self) -> list[Claim]:
-        if not self.composition:
-            return []
-        sentence = (
-            "The largest change in composition (by `{composition_by}`) is in "
-            "{composition.0.cell_type}: {composition.0.share_a:.1%} of {group_a} against "
-            "{composition.0.share_b:.1%} of {group_b}"
-        )
-        if self.composition_tested:
-            sentence += " (means over donors; adjusted p {composition.0.p_adjusted:.2g})"
-        return [Claim(template=f"{sentence}.")]
-
-    def _expression_claims(self) -> list[Claim]:
-        found = []
-        for at, stratum in enumerate(self.strata):
-            head = (
-                f"{{strata.{at}.name}}: {{strata.{at}.n_a:,}} cells of {{group_a}} against "
-                f"{{strata.{at}.n_b:,}} of {{group_b}}"
-            )
-            if stratum.n_significant is not None:
-                head += (
-                    f", {{strata.{at}.donors_a}} and {{strata.{at}.donors_b}} donors "
-                    f"({{strata.{at}.design}}). {{strata.{at}.n_significant:,}} of "
-                    f"{{strata.{at}.n_tested:,}} genes differ at a false discovery rate of "
-                    "{alpha:.0%}."
-                )
-            else:
-                head += ". Effect sizes only, without a test."
-            head += (
-                f" Highest in {{group_a}}: {{strata.{at}.up_names}}; lowest: "
-                f"{{strata.{at}.down_names}}."
-            )
-            found.append(Claim(template=head))
-        return found
-
-    def _caveats(self) -> list[Claim]:
-        found = []
-        if any(stratum.n_significant is None for stratum in self.strata):
-            reason = (
-                "`{donor_column}` has fewer than {min_donors} donors with {min_cells} cells on "
-                "each side"
-                if self.donor_column
-                else "the file names no donors"
-            )
-            found.append(
-                Claim(
-                    template=f"No p-values are given where {reason}: cells of one donor are not "
-                    "independent, and p-values over cells would mislead.",
-                    kind="caveat",
-                )
-            )
-        if not self.counts:
-            found.append(
-                Claim(
-                    template="The file has no counts, so log-normalised values were averaged by "
-                    "donor instead of summing counts.",
-                    kind="caveat",
-                )
-            )
-        if self.not_compared:
-            found.append(Claim(template="Too few cells to compare: {not_compared}.", kind="caveat"))
-        return found
-
-    def report_tables(self) -> list[Table]:
-        """Composition, and the genes of the first stratum."""
-        tables = []
-        if self.composition:
-            columns: tuple[tuple[str, str], ...] = (
-                ("cell_type", "Cell type"),
-                ("share_a:.1%", "Share in A"),
-                ("share_b:.1%", "Share in B"),
-                ("p_adjusted:.2g", "Adjusted p") if self.composition_tested else ("p", "p"),
-            )
-            columns = columns if self.composition_tested else columns[:3]
-            tables.append(Table(title="Composition", rows="composition", columns=columns))
-        genes: tuple[tuple[str, str], ...] = (
-            ("gene", "Gene"),
-            ("log2_fold_change:.2f", "log fold change (base two)"),
-            ("share_a:.0%", "Cells of A"),
-            ("share_b:.0%", "Cells of B"),
-        )
-        if self.strata and self.strata[0].n_significant is not None:
-            genes = (*genes, ("p_adjusted:.2g", "Adjusted p"))
-        if self.strata:
-            tables.append(Table(title="Genes higher in A", rows="strata.0.up", columns=genes))
-            tables.append(Table(title="Genes lower in A", rows="strata.0.down", columns=genes))
-        return tables
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Sides:
-    groups: Series
-    a: str
-    b: str
-
-    @property
-    def is_a(self) -> np.ndarray:
-        return np.asarray(self.groups == self.a)
-
-    @property
-    def is_b(self) -> np.ndarray:
-        return np.asarray(self.groups == self.b)
-
-
 def _run(args: CompareArgs, bench: Workbench) -> CompareResult:
     adata, passport = bench.adata(), bench.passport
     sides = _sides(args, adata, passport)
@@ -244,9 +69,9 @@ def _run(args: CompareArgs, bench: Workbench) -> CompareResult:
         )
         raise ToolError(msg)
     shares, tested = _composition(sides, donors, types)
-    drawn = [_volcano(strata[0], tables[strata[0].name], sides, bench)]
+    drawn = [draw_volcano(strata[0], tables[strata[0].name], sides, bench, alpha=ALPHA, tool=NAME)]
     if shares:
-        drawn.insert(0, _composition_figure(shares, sides, bench))
+        drawn.insert(0, draw_composition(shares, sides, bench, tool=NAME))
     return CompareResult(
         figures=tuple(drawn),
         tables=(_store(tables, bench),),
@@ -266,7 +91,7 @@ def _run(args: CompareArgs, bench: Workbench) -> CompareResult:
     )
 
 
-def _sides(args: CompareArgs, adata: AnnData, passport: Passport | None) -> _Sides:
+def _sides(args: CompareArgs, adata: AnnData, passport: Passport | None) -> Sides:
     condition = passport.column("condition") if passport else None
     name = args.column or (condition.name if condition else None)
     if name is None:
@@ -287,7 +112,7 @@ def _sides(args: CompareArgs, adata: AnnData, passport: Passport | None) -> _Sid
     if a == b:
         msg = f"{a!r} was to be compared with itself; name two groups of: {', '.join(known)}."
         raise ToolError(msg)
-    return _Sides(groups=groups, a=a, b=b)
+    return Sides(groups=groups, a=a, b=b)
 
 
 def _treated_first(pair: list[str]) -> tuple[str, str]:
@@ -388,7 +213,7 @@ def _differences(table: DataFrame) -> tuple[Difference, ...]:
 
 
 def _composition(
-    sides: _Sides, donors: Series | None, types: Series | None
+    sides: Sides, donors: Series | None, types: Series | None
 ) -> tuple[tuple[TypeShare, ...], bool]:
     if types is None or len(types.cat.categories) < 2:
         return (), False
@@ -426,62 +251,6 @@ def _store(tables: dict[str, DataFrame], bench: Workbench) -> ArtifactRef:
         "All genes compared",
         tool=NAME,
     )
-
-
-def _composition_figure(
-    shares: tuple[TypeShare, ...], sides: _Sides, bench: Workbench
-) -> ArtifactRef:
-    rows = sorted(shares[:20], key=lambda row: row.share_a + row.share_b)
-    figure, axes = figures.new_figure(6.4, 1.4 + 0.34 * len(rows))
-    at = np.arange(len(rows))
-    for offset, name, values, colour in (
-        (0.19, sides.a, [row.share_a for row in rows], figures.PALETTE[1]),
-        (-0.19, sides.b, [row.share_b for row in rows], figures.PALETTE[0]),
-    ):
-        axes.barh(at + offset, np.array(values) * 100, height=0.36, color=colour, label=name)
-    axes.set_yticks(at, [figures.short(row.cell_type) for row in rows])
-    axes.set_xlabel("share of cells (%)", fontsize=9)
-    axes.set_title(f"Composition by {sides.groups.name}", fontsize=11)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figures.plain(axes)
-    return figures.save(figure, bench, f"Composition by {sides.groups.name}", tool=NAME)
-
-
-def _volcano(stratum: Stratum, table: DataFrame, sides: _Sides, bench: Workbench) -> ArtifactRef:
-    figure, axes = figures.new_figure(6.2, 4.8)
-    change = table["log2_fold_change"].to_numpy()
-    tested = "p" in table
-    height = (
-        -np.log10(np.maximum(table["p"].to_numpy(), 1e-300))
-        if tested
-        else table[["share_a", "share_b"]].max(axis=1).to_numpy() * 100
-    )
-    strong = table["p_adjusted"].to_numpy() < ALPHA if tested else np.abs(change) > 1
-    tint = np.where(strong & (change > 0), figures.PALETTE[1], figures.GREY)
-    tint = np.where(strong & (change < 0), figures.PALETTE[0], tint)
-    axes.scatter(change, height, c=tint, s=9, linewidths=0, rasterized=True)
-    heights = dict(zip(table["gene"], height, strict=True))
-    written: list[tuple[float, float]] = []
-    wide, tall = np.ptp(change) * 0.12 + 1e-9, np.ptp(height) * 0.035 + 1e-9
-    for one in (*stratum.up[:9], *stratum.down[:9]):
-        at = (one.log2_fold_change, float(heights[one.gene]))
-        if any(abs(at[0] - x) < wide and abs(at[1] - y) < tall for x, y in written):
-            continue
-        written.append(at)
-        right = at[0] > 0
-        axes.annotate(
-            one.gene, at, fontsize=7.5, fontstyle="italic", xytext=(-4 if right else 4, 3),
-            textcoords="offset points", ha="right" if right else "left",
-        )  # fmt: skip
-    axes.axvline(0, color="#999999", linewidth=0.7)
-    axes.set_xlabel(f"log2 fold change, {sides.a} over {sides.b}", fontsize=9)
-    axes.set_ylabel(
-        "-log10 p over donors" if tested else "cells expressing, higher side (%)", fontsize=9
-    )
-    kind = stratum.design if tested else "effect sizes, no test"
-    axes.set_title(f"{figures.short(stratum.name, 40)}: {kind}", fontsize=11)
-    figures.plain(axes)
-    return figures.save(figure, bench, f"Differences, {sides.a} over {sides.b}", tool=NAME)
 
 
 def _gate(args: CompareArgs, passport: Passport | None, _bench: Workbench) -> Verdict:
