@@ -62,7 +62,7 @@ class Trial:
         scored: The cells.
         candidates: Positions of the labels to choose from.
         named: Whether they are the file's own labels, as when a user names them.
-        natural: Whether the cells are as measured, no genes hidden.
+        natural: Whether the cells are as cells to come will be, no genes hidden for the test.
     """
 
     scored: Scored
@@ -117,9 +117,9 @@ def calibrate(network: CellNetwork, corpus: Corpus, *, seed: int) -> dict[str, A
 def _trials(
     network: CellNetwork, corpus: Corpus, cells: CellSet, rng: np.random.Generator
 ) -> list[Trial]:
-    """Validation cells as they are, and as another gene panel would show them.
+    """Validation cells as they are, and as another file's gene panel would show them.
 
-    That is the panel of the cells to come where it is known, else the one of another file.
+    Where the panel of the cells to come is known, only as that one shows them.
     """
     rows = cells.parts["valid"]
     rows = rng.choice(rows, size=min(_CELLS, len(rows)), replace=False)
@@ -131,7 +131,8 @@ def _trials(
     views = [(expression, True)]
     if (other & cells.block.measured).sum() >= needed:
         panels = np.broadcast_to(other, expression.shape)
-        views.append((hide_genes(expression, panels, rng, drop=0.0), False))
+        seen = hide_genes(expression, panels, rng, drop=0.0)
+        views = [(seen, True)] if corpus.panel is not None else [*views, (seen, False)]
     found = []
     for view, natural in views:
         scored = score_cells(network, view, labels)
