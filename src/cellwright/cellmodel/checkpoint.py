@@ -1,7 +1,7 @@
 """A trained model as a folder of JSON and safetensors."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,14 +104,38 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     )
 
 
-def lend_network(checkpoint: Checkpoint, state: Path) -> None:
+OF_LABELS = frozenset(
+    {
+        "spelling_LQH",
+        "response_L",
+        "readout.residual",
+        "readout.label_text_LT",
+        "readout.wide_LV",
+        "readout.wide_bias_L",
+        "readout.centroids_LD",
+    }
+)
+"""Tensors of a network that have a row for each label."""
+
+
+def lend_network(checkpoint: Checkpoint, state: Path, tasks: Collection[str]) -> None:
     """Put a trained network where a training run looks for what its earlier stages left.
 
-    The run must read the same data sets under the same seed: the weights are in the order of the
-    labels that come of them. It keeps the network's genes.
+    The run must read the data sets of these tasks that the network learned from, under the same
+    seed: the weights are in the order of the labels that come of them. It keeps the network's
+    genes.
+
+    Args:
+        checkpoint: The network.
+        state: Folder of the training run.
+        tasks: Tasks of the labels to keep: ``cell type``, ``drug response``.
     """
     lend_vocabulary(checkpoint, state)
-    tensors = {k: v.detach().contiguous() for k, v in checkpoint.network.state_dict().items()}
+    kept = torch.tensor([record.task in tasks for record in checkpoint.labels.records])
+    tensors = {
+        name: (tensor[kept] if name in OF_LABELS else tensor).detach().contiguous()
+        for name, tensor in checkpoint.network.state_dict().items()
+    }
     save_file(tensors, state / "network.safetensors")
 
 

@@ -5,18 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from cellwright.cellmodel.checkpoint import load_checkpoint
+from cellwright.cellmodel.checkpoint import OF_LABELS, lend_network, load_checkpoint
 from cellwright.cellmodel.config import CheckpointError
 from cellwright.cellmodel.data.block import CellBlock, make_block
 from cellwright.cellmodel.generation import UnknownTypeError
 from cellwright.cellmodel.inference import CellModel
+from cellwright.cellmodel.labels import LabelSpace
 from cellwright.cellmodel.presets import debug
 from cellwright.cellmodel.saliency import explain
 from cellwright.cellmodel.streaming import stream
 from cellwright.cellmodel.training.data import Panels
 from cellwright.cellmodel.training.encoder_stage import train_encoder
-from cellwright.cellmodel.training.pipeline import Pipeline
+from cellwright.cellmodel.training.pipeline import Pipeline, label_tasks
 from cellwright.cellmodel.training.wide import solve_wide, unit_rows
 from cellwright.errors import InputError
 from cellwright.settings import Settings
@@ -189,6 +191,23 @@ def test_a_joint_stage_moves_encoder_and_language_together(tmp_path: Path) -> No
     lines = (tmp_path / "state" / "language.jsonl").read_text().splitlines()
     last = json.loads(lines[-1])
     assert last["loss"] == pytest.approx(last["language"] + last["readout"], abs=1e-4)
+
+
+def test_a_network_is_lent_with_the_labels_of_the_runs_tasks(tmp_path: Path) -> None:
+    pipeline = make_pipeline(tmp_path / "one")
+    pipeline.run(["encoder"])
+    checkpoint = pipeline.export(tmp_path / "export")
+    records = list(checkpoint.labels.records)
+    records[0] = dataclasses.replace(records[0], task="drug response")
+    mixed = dataclasses.replace(checkpoint, labels=LabelSpace(tuple(records)))
+    lend_network(mixed, tmp_path / "two", label_tasks(debug().train))
+    lend_network(mixed, tmp_path / "three", {"cell type"})
+    whole, part = (load_file(tmp_path / name / "network.safetensors") for name in ("two", "three"))
+    shorter = {name for name in whole if part[name].numel() < whole[name].numel()}
+    assert shorter == OF_LABELS
+    assert torch.equal(part["readout.wide_LV"], whole["readout.wide_LV"][1:])
+    named = {n for n, t in whole.items() if t.ndim and t.shape[0] == len(records)}
+    assert named >= OF_LABELS
 
 
 def test_a_checkpoint_of_another_format_is_refused(trained: Path, tmp_path: Path) -> None:

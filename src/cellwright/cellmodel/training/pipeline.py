@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cellwright.cellmodel.checkpoint import VOCABULARY, Checkpoint, save_checkpoint
+from cellwright.cellmodel.config import TrainConfig
 from cellwright.cellmodel.data.registry import DatasetCard, label_table
 from cellwright.cellmodel.modeling.cell_language import CellLanguage
 from cellwright.cellmodel.modeling.cell_network import CellNetwork, parameter_count
@@ -88,6 +89,12 @@ class TrainRequest:
     panel: Sequence[str] = ()
 
 
+def label_tasks(recipe: TrainConfig) -> frozenset[str]:
+    """Tasks of the files that a recipe learns from."""
+    responses = {"drug response"} if "DSP" in recipe.tasks else set()
+    return frozenset({"cell type", *responses})
+
+
 class Pipeline:
     """A training run.
 
@@ -109,7 +116,7 @@ class Pipeline:
         request = self.request
         kept = self.folder / VOCABULARY
         table = request.table or label_table()
-        wanted = {"cell type"} | ({"drug response"} if "DSP" in self.recipe.tasks else set())
+        wanted = label_tasks(self.recipe)
         corpus = build_corpus(
             request.data_folder,
             [card for card in request.cards if card.task in wanted],

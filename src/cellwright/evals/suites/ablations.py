@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -110,12 +111,13 @@ def _language(context: EvalContext) -> list[EvalRow]:
         if name == "full-weights":
             continue
         state = context.work / f"ablation-{name}"
+        preset = change(start)
         if not (state / "export" / "card.json").is_file():
-            _lend(shipped, state)
+            _lend(shipped, state, preset)
         model = train_model(
             context,
             f"ablation-{name}",
-            change(start),
+            preset,
             seed=int(shipped.card["seed"]),
             stages=("language", "evaluate"),
         )
@@ -135,11 +137,12 @@ def _language(context: EvalContext) -> list[EvalRow]:
     return rows
 
 
-def _lend(shipped: CellModel, state: Any) -> None:
+def _lend(shipped: CellModel, state: Path, preset: Preset) -> None:
     """Start a training run from the shipped network, its encoder done."""
     from cellwright.cellmodel.checkpoint import lend_network
+    from cellwright.cellmodel.training.pipeline import label_tasks
 
-    lend_network(shipped.checkpoint, state)
+    lend_network(shipped.checkpoint, state, label_tasks(preset.train))
 
 
 def _shorten(preset: Preset, *, encoder: int = 0, language: int = 0, wide: int = 0) -> Preset:
