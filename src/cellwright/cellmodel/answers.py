@@ -10,10 +10,10 @@ from scipy import sparse
 
 from cellwright.cellmodel.data.block import make_block
 from cellwright.cellmodel.generation import draw_counts
-from cellwright.cellmodel.inference import MODE_ENDING, CellAnswer, CellModel
-from cellwright.cellmodel.instructions.extraction import extract_label
+from cellwright.cellmodel.inference import CellModel
 from cellwright.cellmodel.instructions.templates import Mode
 from cellwright.cellmodel.modeling.cell_language import Spoken
+from cellwright.cellmodel.speech import MODE_ENDING, CellAnswer, say_labels
 from cellwright.cellmodel.training.language_stage import frozen_reading
 
 LONGEST_ANSWER = 48
@@ -62,16 +62,17 @@ def answer_many(
         offered = np.stack([table[one.labels] for one in some])
         reading = frozen_reading(model.network, expression[np.array(rows)])
         soft = model.network.soft_tokens(reading, torch.from_numpy(offered))
-        spoken = model.language.speak(
-            [one.prompt + MODE_ENDING[one.mode] for one in some],
+        found = say_labels(
+            model.language,
+            [one.prompt for one in some],
             soft,
-            among=some[0].labels if some[0].mode == "instruct" else (),
+            [one.labels for one in some],
+            some[0].mode,
+            among=some[0].labels,
             max_new_tokens=_longest([one.prompt for one in some]),
         )
-        for row, question, said in zip(rows, some, spoken, strict=True):
-            label = extract_label(said.text, question.labels)
-            score = float(np.exp(said.log_prob))
-            answers[row] = CellAnswer(text=said.text, label=label, score=score)
+        for row, answer in zip(rows, found, strict=True):
+            answers[row] = answer
         done += len(rows)
         progress(done)
     return [one for one in answers if one is not None]

@@ -21,12 +21,13 @@ from cellwright.cellmodel.generation import (
     pick_source,
     wish_state,
 )
-from cellwright.cellmodel.instructions.extraction import extract_label, named_labels
+from cellwright.cellmodel.instructions.extraction import named_labels
 from cellwright.cellmodel.instructions.templates import choices_text
 from cellwright.cellmodel.labels import UNKNOWN, LabelRecord
 from cellwright.cellmodel.modeling.cell_input import cell_input
 from cellwright.cellmodel.modeling.readout import Shown
 from cellwright.cellmodel.reference import ReferenceTable, TypeReference, TypeSource
+from cellwright.cellmodel.speech import CellAnswer, say_labels
 from cellwright.cellmodel.vocabulary import GeneVocabulary
 from cellwright.settings import Settings
 
@@ -71,21 +72,6 @@ class Annotation:
     embedding: np.ndarray
     familiarity: np.ndarray
     in_range: np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
-class CellAnswer:
-    """The language model's answer on a cell.
-
-    Attributes:
-        text: What it said.
-        label: The label that the text names; None if it names none of the candidates.
-        score: Probability of the whole answer.
-    """
-
-    text: str
-    label: str | None
-    score: float
 
 
 @dataclass(frozen=True)
@@ -292,7 +278,8 @@ class CellModel:
         """Let the language model answer a question on one cell.
 
         In ``instruct`` mode the answer is decoded among labels: the candidates, else the labels
-        that the prompt names as options, else all that the model knows.
+        that the prompt names as options, else all that the model knows. In ``chat`` mode a sentence
+        that names no label is replaced by the bare label.
 
         Args:
             block: One cell.
@@ -323,19 +310,16 @@ class CellModel:
         if candidates:
             options = choices_text(list(candidates), np.random.default_rng(self.settings.seed))
             text += f" Choose from {options}."
-        text += MODE_ENDING[mode]
         labels = list(candidates or [record.name for record in self.labels])
         among = (candidates or named_labels(prompt, labels)) if mode == "instruct" else ()
         offered = torch.from_numpy(self.checkpoint.labels.offered(among or labels))
-        found = []
+        found: list[CellAnswer] = []
         for start in range(0, len(block), batch_size):
             part = self._input(block.rows(slice(start, start + batch_size)))
             reading = self.network.read(part)
             soft = self.network.soft_tokens(reading, offered.expand(len(reading.scores), -1))
-            for spoken in self.language.speak([text] * len(soft), soft, among=among):
-                label = extract_label(spoken.text, labels)
-                score = float(np.exp(spoken.log_prob))
-                found.append(CellAnswer(text=spoken.text, label=label, score=score))
+            prompts, own = [text] * len(soft), [tuple(labels)] * len(soft)
+            found += say_labels(self.language, prompts, soft, own, mode, among=among)
         return found
 
     @torch.inference_mode()
@@ -447,10 +431,6 @@ class CellModel:
         nothing = self.network.readout.nothing_shown()
         found = [self._shown.get(name, nothing) for name in names]
         return Shown(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-
-
-MODE_ENDING = {"instruct": "", "chat": " Answer in a sentence."}
-"""What tells the language model how to answer; in every training prompt too."""
 
 
 def softmax_rows(logits: np.ndarray) -> np.ndarray:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from cellwright.cellmodel.answers import Question
     from cellwright.cellmodel.data.registry import DatasetCard
     from cellwright.cellmodel.data.splits import Part
-    from cellwright.cellmodel.inference import CellAnswer, CellModel
+    from cellwright.cellmodel.inference import CellModel
     from cellwright.cellmodel.instructions.pool import TemplateBook
     from cellwright.cellmodel.instructions.templates import Language, Mode, Task, Template
+    from cellwright.cellmodel.speech import CellAnswer
 
 TYPES, RESPONSES = "cell types", "drug responses"
 CELLS = 30

@@ -152,7 +152,7 @@ LOWER_IS_BETTER = frozenset(
     {
         *("calibration_error", "absolute_error", "rank", "seconds", "peak_mb", "token_loss", "mmd"),
         *("library_gap", "zero_rate_gap", "two_sample_auc", "no_cell", "delta_sknn", "delta_pknn"),
-        *("wrong_gene", "unanswered", "flipped", "flipped_outside_own_set"),
+        *("wrong_gene", "unanswered", "restated", "flipped", "flipped_outside_own_set"),
         *(f"{name}_{k}" for name in ("delta_sknn", "delta_pknn", "mmd") for k in (5, 10, 25, 50)),
     }
 )

@@ -38,6 +38,9 @@ class AskResult(ToolResult):
     text: str = Field(description="What the cell language model said.")
     label: str | None = Field(description="Cell type or response that the text names, or None.")
     score: float = Field(description="Probability of the whole answer.")
+    restated: bool = Field(
+        description="Whether its sentence named no label, and the bare label stands in its place."
+    )
     readout_label: str = Field(description="What the same model's classifier calls the cell.")
     readout_score: float = Field(description="Calibrated probability of that call.")
 
@@ -49,6 +52,14 @@ class AskResult(ToolResult):
                 "answers: \u201c{text}\u201d (probability of the answer {score:.2f})."
             )
         ]
+        if self.restated:
+            found.append(
+                Claim(
+                    template="Its sentence named no label that the model knows; asked again among "
+                    "those labels, it gave this one.",
+                    kind="caveat",
+                )
+            )
         if self.label != self.readout_label:
             found.append(
                 Claim(
@@ -88,6 +99,7 @@ def answer(
         text=said.text,
         label=said.label,
         score=float(said.score),
+        restated=said.restated,
         readout_label=str(called.labels[0]),
         readout_score=float(called.scores[0]),
     )

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from cellwright.cellmodel.config import TrainConfig
 from cellwright.cellmodel.data.splits import Part
-from cellwright.cellmodel.inference import MODE_ENDING
 from cellwright.cellmodel.instructions.pool import LANGUAGE_SHARES, TemplateBook
 from cellwright.cellmodel.instructions.templates import (
     Example,
@@ -26,6 +25,7 @@ from cellwright.cellmodel.instructions.templates import (
 from cellwright.cellmodel.modeling.cell_input import cell_input
 from cellwright.cellmodel.modeling.cell_language import CellLanguage, left_pad
 from cellwright.cellmodel.modeling.cell_network import CellNetwork, Reading
+from cellwright.cellmodel.speech import MODE_ENDING
 from cellwright.cellmodel.training.data import CellSampler, Corpus
 from cellwright.cellmodel.training.losses import candidate_loss, token_loss
 from cellwright.cellmodel.training.trainer import Trainer

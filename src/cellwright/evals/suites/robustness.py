@@ -90,7 +90,7 @@ def per_seed(done: Sequence[Asked], value: Callable[[Asked], bool]) -> Score:
 
 
 def score(done: Sequence[Asked]) -> list[EvalRow]:
-    """Accuracy of both paths, unanswered share, and how often the paths agree."""
+    """Accuracy of both paths, answers missing or restated, and how often the paths agree."""
     rows = []
     for (data, split), own in _by_condition(done).items():
         if split.startswith("single "):
@@ -107,6 +107,7 @@ def score(done: Sequence[Asked]) -> list[EvalRow]:
             _row(
                 data, split, "unanswered", LM, per_seed(own, lambda one: one.answer.label is None)
             ),
+            _row(data, split, "restated", LM, per_seed(own, lambda one: one.answer.restated)),
             _row(
                 data,
                 split,

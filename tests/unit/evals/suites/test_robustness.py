@@ -7,8 +7,8 @@ from scipy import sparse
 
 from cellwright.cellmodel.data.block import CellBlock
 from cellwright.cellmodel.data.registry import DatasetCard
-from cellwright.cellmodel.inference import CellAnswer
 from cellwright.cellmodel.instructions.extraction import named_labels
+from cellwright.cellmodel.speech import CellAnswer
 from cellwright.evals import asks
 from cellwright.evals.suites import robustness as suite
 from cellwright.evals.task import EvalContext
