@@ -241,7 +241,8 @@ def _gate(args: AnnotateArgs, passport: Passport | None, bench: Workbench) -> Ve
             outcome="warn",
             reason=(
                 f"The file measures {measured:,} of the {len(known):,} genes that the cell model "
-                "reads, so its labels rest on few genes."
+                "reads, so its labels rest on few genes; `cellwright train --panel` makes a model "
+                "for such cells."
             ),
         )
     space, tissue = label_space(bench.settings), _tissue(passport)
