@@ -2,7 +2,7 @@
 
 Encoder variants are compared by the deep part of the ReadOut alone, since the linear term beside it
 is the same for all. Language variants train on the shipped encoder's cells, and are compared by
-their answers under unseen wordings; cut to six layers, none of them learned to answer in forty steps.
+their answers under unseen wordings; of six layers, none learned to answer in forty steps.
 """
 
 from __future__ import annotations
