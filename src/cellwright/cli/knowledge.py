@@ -204,6 +204,9 @@ def _read_batch(path: Path, genes: Sequence[str] | None) -> list[list[str]]:
 
 
 def _read_names(path: Path) -> list[str]:
+    if not path.is_file():
+        msg = f"There is no file {path}."
+        raise InputError(msg)
     if path.suffix == ".h5ad":
         import anndata
 
@@ -267,7 +270,12 @@ def _show_matches(matches: Sequence["MarkerMatch"], unknown: Sequence[str]) -> N
         row = (one.cell_type, one.ontology_id, f"{one.score:.2f}", ", ".join(one.genes), cited)
         table.add_row(*(Text(cell) for cell in row))
     _show(table)
-    typer.echo(f"From {matches[0].scope}.")
+    first = matches[0]
+    if len(matches) > 1:
+        typer.echo(f"{first.cell_type} is {first.margin:.0%} of its score ahead of the next.")
+    if first.against:
+        typer.echo(f"Against it: {', '.join(first.against)}, known to be absent there.")
+    typer.echo(f"From {first.scope}.")
 
 
 def _show_gene(found: "GeneMatch") -> None:
@@ -320,6 +328,8 @@ def _show_cell_type(found: "CellTypeMatch", knowledge: "Knowledge") -> None:
     ]
     if parents:
         typer.echo(f"A kind of {', '.join(parents)}")
+    if wholes := knowledge.ontology.part_of(found.ontology_id):
+        typer.echo(f"Part of {', '.join(knowledge.ontology.label(one) for one in wholes)}")
     if found.runner_up:
         typer.echo("Runner-up: {}  {}  (score {:.2f})".format(*found.runner_up))
 

@@ -1,8 +1,13 @@
-"""Top genes of labelled groups, matched to cell types; no study is scored by its own records."""
+"""Marker lists matched to cell types; no study is scored by its own records.
+
+Lists are the top genes of labelled groups of measured cells, and the genes that publications of
+CellMarker name for a type.
+"""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
 TOP_GENES = 20
 FEWEST = 15
 """Cells that a group must have."""
+PUBLISHED = (5, 60)
+"""Fewest and most genes of a published list."""
+FOLDS = 10
+"""Parts of the publications; the lists of a part are matched without all records of the part."""
 
 #: Data sets with the PMIDs of the studies that made them; True where constants were tuned on it.
 STUDIES: dict[str, tuple[bool, frozenset[int]]] = {
@@ -41,15 +50,17 @@ STUDIES: dict[str, tuple[bool, frozenset[int]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """A labelled group's most telling genes.
+    """Genes that mark a type.
 
     Attributes:
-        data: Data set.
-        species: Its species.
-        genes: Gene names, most telling first.
-        ontology_id: The label's term.
-        tuned: Whether constants were chosen on this data set.
-        studies: PMIDs of the study that the cells come from.
+        data: Where they come from.
+        species: Species of the gene names.
+        genes: Gene names.
+        ontology_id: The type.
+        tuned: Whether constants were chosen on this source.
+        studies: PMIDs whose records may not be used.
+        tissue: Where the cells come from, as its registry says; empty when nobody says.
+        ranked: Whether the most telling gene comes first; else their order says nothing.
     """
 
     data: str
@@ -58,6 +69,8 @@ class Group:
     ontology_id: str
     tuned: bool
     studies: frozenset[int]
+    tissue: str = ""
+    ranked: bool = True
 
 
 def groups(context: EvalContext) -> list[Group]:
@@ -93,9 +106,45 @@ def groups(context: EvalContext) -> list[Group]:
                         ontology_id=term,
                         tuned=tuned,
                         studies=studies,
+                        tissue=card.tissue,
                     )
                 )
     return found
+
+
+def published(knowledge: Knowledge) -> list[Group]:
+    """Genes that a CellMarker publication names for a type of healthy tissue.
+
+    Odd parts of the publications, by hash, are held out; constants may be chosen on even ones.
+    """
+    lists: dict[tuple[int, str, int], set[str]] = defaultdict(set)
+    for species, symbol, term, pmids, cancer, negative in knowledge.markers.rows(
+        "species", "symbol", "term", "pmids", "cancer", "negative"
+    ):
+        if term >= 0 and not cancer and not negative:
+            for pmid in pmids:
+                lists[pmid, species, term].add(symbol)
+    parts: dict[int, set[int]] = defaultdict(set)
+    for pmid, _species, _term in lists:
+        parts[_part(pmid)].add(pmid)
+    fewest, most = PUBLISHED
+    return [
+        Group(
+            data="CellMarker publications",
+            species=species,
+            genes=tuple(sorted(symbols)),
+            ontology_id=f"CL:{term:07d}",
+            tuned=_part(pmid) % 2 == 0,
+            studies=frozenset(parts[_part(pmid)]),
+            ranked=False,
+        )
+        for (pmid, species, term), symbols in sorted(lists.items())
+        if fewest <= len(symbols) <= most
+    ]
+
+
+def _part(pmid: int) -> int:
+    return int(hashlib.sha256(str(pmid).encode()).hexdigest(), 16) % (2 * FOLDS)
 
 
 def telling(expression: object, inside: np.ndarray) -> np.ndarray:
@@ -147,9 +196,15 @@ class Marked:
         return self._tables[studies]
 
 
-def ours(marked: Marked, group: Group) -> str:
+def ours(marked: Marked, group: Group, *, tissue: bool = False) -> str:
     """``match_markers``, without the group's own study."""
-    found = marked(group.studies).match(list(group.genes), group.species, top=1)
+    found = marked(group.studies).match(
+        list(group.genes),
+        group.species,
+        tissue=group.tissue if tissue else None,
+        weights=None if group.ranked else [1.0] * len(group.genes),
+        top=1,
+    )
     return found[0].ontology_id if found else ""
 
 
@@ -165,12 +220,15 @@ class PublicationCounts:
     def __init__(self, table: MarkerTable, knowledge: Knowledge, *, idf: bool = True) -> None:
         self._genes = knowledge.genes
         papers: dict[tuple[str, str], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
-        for species, symbol, term, pmids, source in table.rows(
-            "species", "symbol", "term", "pmids", "source"
+        tissues: dict[int, set[str]] = defaultdict(set)
+        for species, symbol, term, pmids, source, tissue in table.rows(
+            "species", "symbol", "term", "pmids", "source", "tissue"
         ):
             if source == "CellMarker 2.0" and term >= 0:
                 papers[species, symbol][term] |= set(pmids)
+                tissues[term].add(tissue)
         self._papers = papers
+        self._tissues = tissues
         self._types = {
             one: len({term for (species, _), found in papers.items() if species == one
                       for term in found})
@@ -178,21 +236,46 @@ class PublicationCounts:
         }  # fmt: skip
         self._idf = idf
 
-    def __call__(self, group: Group) -> str:
-        """Return the type with most publications over the genes."""
+    def __call__(self, group: Group, *, tissue: bool = False) -> str:
+        """Return the type with most publications over the genes, of those seen in the tissue."""
+        from cellwright.knowledge.marker_weights import tissue_words
+
         votes: dict[int, float] = defaultdict(float)
         for match in self._genes.resolve_many(list(group.genes), group.species):
             found = self._papers.get((group.species, match.symbol or ""), {})
             weight = np.log(self._types[group.species] / len(found)) if found and self._idf else 1.0
             for term, papers in found.items():
                 votes[term] += weight * len(papers)
+        words = tissue_words(group.tissue) if tissue else ()
+        here = {
+            term: vote
+            for term, vote in votes.items()
+            if any(word in where for where in self._tissues[term] for word in words)
+        }
+        votes = defaultdict(float, here or votes)
         best = max(votes, key=lambda term: (votes[term], -term), default=-1)
         return f"CL:{best:07d}" if best >= 0 else ""
 
 
 def judge(knowledge: Knowledge, found: Sequence[Group], said: Sequence[str]) -> dict[str, Score]:
     """1 for the term itself, one half for a term above or below it."""
-    points = np.array(
+    points = _points(knowledge, found, said)
+    return {
+        "ontology_score": bootstrap(lambda at: float(points[at].mean()), len(points)),
+        "related": wilson(int((points > 0).sum()), len(points)),
+    }
+
+
+def lead(
+    knowledge: Knowledge, found: Sequence[Group], said: Sequence[str], other: Sequence[str]
+) -> Score:
+    """By how much one system's mean score is above another's; groups are drawn in pairs."""
+    more = _points(knowledge, found, said) - _points(knowledge, found, other)
+    return bootstrap(lambda at: float(more[at].mean()), len(more), draws=2000)
+
+
+def _points(knowledge: Knowledge, found: Sequence[Group], said: Sequence[str]) -> np.ndarray:
+    return np.array(
         [
             1.0
             if got == group.ontology_id
@@ -200,7 +283,3 @@ def judge(knowledge: Knowledge, found: Sequence[Group], said: Sequence[str]) -> 
             for group, got in zip(found, said, strict=True)
         ]
     )
-    return {
-        "ontology_score": bootstrap(lambda at: float(points[at].mean()), len(points)),
-        "related": wilson(int((points > 0).sum()), len(points)),
-    }

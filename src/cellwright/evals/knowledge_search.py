@@ -17,6 +17,7 @@ from cellwright.evals.task import Score
 if TYPE_CHECKING:
     from cellwright.knowledge import Knowledge
     from cellwright.knowledge.documents import Document
+    from cellwright.knowledge.search import HybridSearch
 
 FILE = "knowledge_search.tsv"
 TOP = 10
@@ -75,17 +76,17 @@ def judge(asked: Sequence[Question], said: Sequence[Sequence[str]]) -> dict[str,
     }
 
 
-def ours(knowledge: Knowledge) -> Searcher:
+def ours(search: HybridSearch) -> Searcher:
     """The hybrid search."""
-    return lambda query, kind: knowledge.search_ids(query, kind=kind, top=TOP)
+    return lambda query, kind: search.ids(query, kind=kind, top=TOP)
 
 
 def tf_idf(documents: Sequence[Document]) -> Searcher:
-    """Baseline: plain TF-IDF over the documents' texts."""
+    """Baseline: plain TF-IDF over all that the hybrid search reads too."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(stop_words="english", sublinear_tf=True)
-    matrix = vectorizer.fit_transform([one.text for one in documents])
+    matrix = vectorizer.fit_transform([one.searched for one in documents])
     ids, kinds = [one.id for one in documents], np.array([one.kind for one in documents])
 
     def search(query: str, kind: str | None) -> list[str]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from cellwright.knowledge.drugs import DrugTable
     from cellwright.knowledge.embedding import TextEmbedder
+    from cellwright.knowledge.functions import GeneFunctions
     from cellwright.knowledge.markers import MarkerTable
     from cellwright.knowledge.search import HybridSearch
 
@@ -83,6 +84,13 @@ class Knowledge:
         from cellwright.knowledge.drugs import DrugTable
 
         return DrugTable(self.folder)
+
+    @cached_property
+    def functions(self) -> GeneFunctions:
+        """What human genes do."""
+        from cellwright.knowledge.functions import GeneFunctions
+
+        return GeneFunctions(self.folder)
 
     @cached_property
     def _embedder(self) -> TextEmbedder:

@@ -1,35 +1,50 @@
 """Compiles the official files into the package's tables; same input, same bytes."""
 
+from __future__ import annotations
+
+import hashlib
 import json
 import logging
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cellwright.artifacts import sha256_file
-from cellwright.knowledge import documents, tables, vectors, words
+from cellwright.knowledge import documents, functions, tables, vectors
 from cellwright.knowledge.sources import catalogue
 from cellwright.knowledge.sources import prose as prose_source
 from cellwright.knowledge.sources.catalogue import SourceFile
 from cellwright.settings import Settings
 
+if TYPE_CHECKING:
+    from cellwright.knowledge.embedding import TextEmbedder
+
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
+EMBEDDER = "all-MiniLM-L6-v2"
+PARTS, PART = "vectors", 1024
+"""Folder of the vectors of a build under way, and how many make a part."""
 BY_HAND = ("forms.tsv",)
 """Tables that people write; a build takes them along."""
 NAMES_HUMAN = "names_human"
-"""The table of an optional source: where the source is not given, it stays as it is."""
 PROSE_METADATA = {
     "source": "the other tables; RefSeq summaries; definitions of the Cell Ontology",
     "release": "of the other tables; 220; 2026-03-26",
     "licence": "of the other tables; public domain; CC BY 4.0",
 }
-TABLE_SOURCES = {
+OPTIONAL = {
     NAMES_HUMAN: (catalogue.HGNC,),
+    functions.GENES: (catalogue.GO_GENES,),
+    functions.TERMS: (catalogue.GO_TERMS,),
+}
+"""Tables of optional sources: where these are not given, they stay as they are."""
+TABLE_SOURCES = {
+    **OPTIONAL,
     "genes_human": (catalogue.NCBI_HUMAN, catalogue.ORTHOLOGS_HUMAN, catalogue.ENSEMBL_HG19),
     "genes_mouse": (catalogue.NCBI_MOUSE, catalogue.ORTHOLOGS_MOUSE),
     "cell_ontology": (catalogue.CELL_ONTOLOGY,),
@@ -92,6 +107,8 @@ def changes(before: Path, after: Path) -> list[str]:
         "genes_human": ("symbol", "entrez"),
         "genes_mouse": ("symbol", "entrez"),
         NAMES_HUMAN: ("authority", "symbol", "previous", "withdrawn", "aliases"),
+        functions.GENES: ("entrez", "publications"),
+        functions.TERMS: ("id", "name"),
         "cell_ontology": ("id", "label"),
         "markers": ("species", "term", "symbol", "source", "tissue", "negative"),
         "drugs": ("name", "targets", "mechanism"),
@@ -124,13 +141,19 @@ def _compile(draft: Path, paths: dict[str, Path], report: Report) -> None:
         hgnc,
         markers,
     )
+    from cellwright.knowledge.sources import functions as function_tables
 
     report("genes, their names and orthologs")
+    made: dict[str, dict[str, Any]] = {}
     if path := paths.get(catalogue.HGNC.file):
-        tables.write(draft, NAMES_HUMAN, hgnc.compile_names(path), _metadata(NAMES_HUMAN))
-    else:
-        file = f"{NAMES_HUMAN}.parquet"
-        shutil.copyfile(tables.FOLDER / file, draft / file)
+        made[NAMES_HUMAN] = hgnc.compile_names(path)
+    if catalogue.GO_GENES.file in paths and catalogue.GO_TERMS.file in paths:
+        made |= function_tables.compile_functions(paths)
+    for table in OPTIONAL:
+        if table in made:
+            tables.write(draft, table, made[table], _metadata(table))
+        else:
+            shutil.copyfile(tables.FOLDER / f"{table}.parquet", draft / f"{table}.parquet")
     for table, columns in gene_tables.compile_genes(paths).items():
         tables.write(draft, table, columns, _metadata(table))
     report("cell types")
@@ -146,39 +169,52 @@ def _compile(draft: Path, paths: dict[str, Path], report: Report) -> None:
 def _describe(
     draft: Path, paths: dict[str, Path], settings: Settings, *, embed: bool, report: Report
 ) -> None:
-    """Index what the sources' prose says; without its files the index stays as it is."""
+    """Keep the sources' prose for this user's index, and make the documents' vectors."""
     from cellwright.knowledge import Knowledge
 
     knowledge = Knowledge(settings, draft)
     bare = documents.compose(knowledge)
     said = prose_source.read_prose(paths, bare, knowledge.genes)
     if catalogue.SUMMARIES_HUMAN.file in paths:
-        report(f"words of {len(said):,} descriptions")
-        words.write(draft, words.telling(said), PROSE_METADATA)
+        report(f"prose of {len(said):,} records, indexed in {settings.knowledge_dir}")
         prose_source.write(settings.knowledge_dir, said)
-    else:
-        file = f"{words.NAME}.parquet"
-        shutil.copyfile(tables.FOLDER / file, draft / file)
     if embed:
-        texts = {one.id: replace(one, prose=said.get(one.id, "")).described for one in bare}
+        texts = {one.id: one.described for one in documents.compose(knowledge, said)}
         _embed(draft, texts, settings, report)
 
 
 def _embed(draft: Path, texts: dict[str, str], settings: Settings, report: Report) -> None:
-    from cellwright.knowledge.embedding import TextEmbedder
+    from cellwright.knowledge.embedding import WIDTH, TextEmbedder
 
     report(f"vectors of {len(texts):,} documents")
-    step = max(1, len(texts) // 20)
-    done = [0]
-
-    def progress(count: int, total: int) -> None:
-        if count // step > done[0] // step:
-            report(f"  {count:,} of {total:,}")
-        done[0] = count
-
-    full = TextEmbedder(settings).embed(list(texts.values()), progress=progress)
-    metadata = {**PROSE_METADATA, "embedder": "all-MiniLM-L6-v2"}
+    embedder = TextEmbedder(settings)
+    parts = settings.knowledge_dir / PARTS
+    parts.mkdir(parents=True, exist_ok=True)
+    # Short texts first, in parts that are kept, so that a build that was killed goes on.
+    order = sorted(texts, key=lambda one: (len(texts[one]), one))
+    row = {one: place for place, one in enumerate(texts)}
+    full = np.zeros((len(texts), WIDTH), dtype=np.float32)
+    for start in range(0, len(order), PART):
+        names = order[start : start + PART]
+        full[[row[one] for one in names]] = _part(parts, [texts[one] for one in names], embedder)
+        report(f"  {start + len(names):,} of {len(texts):,}")
+    metadata = {**PROSE_METADATA, "embedder": EMBEDDER}
     vectors.write(draft, list(texts), full, metadata)
+    shutil.rmtree(parts)
+
+
+def _part(folder: Path, texts: list[str], embedder: TextEmbedder) -> np.ndarray:
+    """Embed a part of the documents, unless an earlier build has done so."""
+    digest = hashlib.sha256("\0".join((EMBEDDER, *texts)).encode()).hexdigest()
+    path = folder / f"{digest[:32]}.npy"
+    if path.is_file():
+        found: np.ndarray = np.load(path)
+        return found
+    found = embedder.embed(texts)
+    draft = path.with_suffix(".draft.npy")
+    np.save(draft, found)
+    draft.replace(path)
+    return found
 
 
 def _metadata(table: str) -> dict[str, str]:

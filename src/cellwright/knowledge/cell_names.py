@@ -5,7 +5,7 @@ import unicodedata
 
 GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "φ": "phi"}
 TRADITIONAL = str.maketrans(
-    "細單樹狀紅幹經質記憶調節漿內纖維腺胰島導", "细单树状红干经质记忆调节浆内纤维腺胰岛导"
+    "細單樹狀紅幹經質記憶調節漿內纖維腺胰島導殺陽", "细单树状红干经质记忆调节浆内纤维腺胰岛导杀阳"
 )
 
 NO_TYPE = frozenset(
@@ -48,6 +48,8 @@ _NATURAL_KILLER = re.compile(r"\bnatural killer\b")
 _POSITIVE = re.compile(r"(?<=[A-Za-z0-9])\s?\+")
 _NEGATIVE = re.compile(r"(?<=\d)-(?=\s|/|\(|,|_|$)|(?<=CD\dA)-|(?<=RA)-(?=\W|$)")
 _HILO = re.compile(r"(?<=\d)(hi|high|bright|lo|low|dim)\b", re.IGNORECASE)
+_ASIAN = re.compile(r"[\u3130-\u318f\uac00-\ud7a3\u4e00-\u9fff]")
+_POSITIVE_ASIAN = re.compile(r"양성|阳性")
 _SPLIT = re.compile(r"[^0-9a-z\u3130-\u318f\uac00-\ud7a3\u4e00-\u9fff]+")
 _CD = re.compile(r"^(?:cd\d+[a-z]{0,2}|fcgr3a|ms4a1|nkg7|fcer1a|lgr5|epcam|ptprc)$")
 
@@ -58,6 +60,17 @@ def plain(text: str) -> str:
     for letter, word in GREEK.items():
         text = text.replace(letter, f"{word} ").replace(letter.upper(), f"{word} ")
     return " ".join(text.casefold().split())
+
+
+def compact(text: str) -> str:
+    """Return Korean or Chinese without spaces, as people space it as they like; else nothing.
+
+    >>> compact("NK 세포"), compact("CD8 양성 T세포"), compact("NK cell")
+    ('nk세포', 'cd8+t세포', '')
+    """
+    if not _ASIAN.search(text):
+        return ""
+    return _POSITIVE_ASIAN.sub("+", "".join(plain(text).split()))
 
 
 def normal(text: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cellwright.knowledge.drugs import describe
 from cellwright.knowledge.ontology import TAXON_TERMS
 from cellwright.knowledge.records import Kind
+from cellwright.knowledge.sources.prose import OF_ORTHOLOG
 
 if TYPE_CHECKING:
     from cellwright.knowledge import Knowledge
@@ -25,9 +26,12 @@ MAX_SYNONYMS = 6
 MAX_DRUGS = 6
 MAX_TARGETS = 4
 MAX_TISSUES = 4
-MAX_DESCRIBED = 260
-"""Characters that are embedded: they hold what a record is, and more take minutes more."""
+MAX_DESCRIBED, MAX_TITLE = 320, 260
+"""Characters that are embedded, with prose and without: more would take minutes more."""
 
+ALSO = " Also called "
+MARKED = ("Marker of", "Markers", "Found in")
+"""How facts begin that rest on marker records."""
 
 _PREAMBLE = re.compile(
     r"^(?:the (?:protein|product) encoded by this gene|this gene(?: product)?|the encoded protein)"
@@ -46,9 +50,8 @@ class Document:
         species: ``human``, ``mouse`` or ``both``.
         head: What the record is called.
         facts: What the tables say of it.
-        links: What the record's neighbours say, such as the names of a cell type's marker genes
-            or the drugs that hit a gene; searched, not shown.
-        words: Stems of all words that a query may hit, of the sources' descriptions too.
+        links: What the record's neighbours say, such as the names of a cell type's marker genes,
+            the drugs that hit a gene, or what a gene does; searched, not shown.
         prose: What the source's own prose says, where its file was indexed.
         known: How much is known of the record among its kind, 0 to 1.
     """
@@ -59,7 +62,6 @@ class Document:
     head: str
     facts: str = ""
     links: str = ""
-    words: str = ""
     prose: str = ""
     known: float = 0.0
 
@@ -69,9 +71,18 @@ class Document:
         return " ".join(part for part in (self.head, self.facts, self.prose) if part)
 
     @property
+    def searched(self) -> str:
+        """All text whose words a query may hit."""
+        return f"{self.text} {self.links}"
+
+    @property
     def described(self) -> str:
-        """The text whose vector stands for the record: head, then prose, else facts."""
-        return f"{self.head} {_PREAMBLE.sub('', self.prose) or self.facts}"[:MAX_DESCRIBED]
+        """The text whose vector stands for the record: its name with the prose, else its head."""
+        if not self.prose:
+            return self.head[:MAX_TITLE]
+        name = self.head.partition(ALSO)[0]
+        prose = self.prose.removeprefix(OF_ORTHOLOG)
+        return f"{name} {_PREAMBLE.sub('', prose)}"[:MAX_DESCRIBED]
 
     @property
     def record(self) -> str:
@@ -79,14 +90,44 @@ class Document:
         return self.id.partition("/")[2]
 
 
-def compose(knowledge: Knowledge) -> list[Document]:
-    """Return every document in a fixed order."""
+def compose(knowledge: Knowledge, prose: Mapping[str, str] | None = None) -> list[Document]:
+    """Return every document in a fixed order.
+
+    Args:
+        knowledge: Whose facts they are made of.
+        prose: What the sources' own prose says, by document id.
+    """
     drugs = _searched_drugs(knowledge)
-    found = [*_genes(knowledge, drugs), *_cell_types(knowledge), *_drugs(knowledge, drugs)]
-    most: dict[str, float] = {}
-    for one in found:
-        most[one.kind] = max(most.get(one.kind, 1.0), math.log1p(one.known))
-    return [replace(one, known=round(math.log1p(one.known) / most[one.kind], 4)) for one in found]
+    genes = list(_genes(knowledge, drugs))
+    written = _shares([_publications(knowledge, one) for one in genes])
+    found = [
+        *(
+            replace(one, known=(one.known + share) / 2)
+            for one, share in zip(_by_share(genes), written, strict=True)
+        ),
+        *_by_share(list(_cell_types(knowledge))),
+        *_by_share(list(_drugs(knowledge, drugs))),
+    ]
+    said = prose or {}
+    return [replace(one, prose=said[one.id]) if one.id in said else one for one in found]
+
+
+def _shares(counts: Sequence[float]) -> list[float]:
+    """Counts on a log scale, 1 for the largest."""
+    most = math.log1p(max(counts, default=0)) or 1.0
+    return [round(math.log1p(one) / most, 4) for one in counts]
+
+
+def _by_share(found: list[Document]) -> list[Document]:
+    shares = _shares([one.known for one in found])
+    return [replace(one, known=share) for one, share in zip(found, shares, strict=True)]
+
+
+def _publications(knowledge: Knowledge, document: Document) -> int:
+    """Publications on a human gene, or on the human gene that stands for a mouse gene."""
+    human = knowledge.genes.human
+    row = human.by_symbol.get(document.record, -1)
+    return knowledge.functions.publications(human.entrez[row]) if row >= 0 else 0
 
 
 def gene_text(symbol: str, name: str, summary: str = "") -> str:
@@ -116,7 +157,7 @@ def _genes(knowledge: Knowledge, drugs: list[DrugMatch]) -> Iterator[Document]:
             species="both" if partner >= 0 else "human",
             head=_titled(symbol, human.name[row]),
             facts=_known(markers.types_of(symbol, "human"), human.aliases(row)),
-            links=_targeted(hits.get(row, [])),
+            links=f"{_targeted(hits.get(row, []))} {_does(knowledge, human.entrez[row])}".strip(),
             known=markers.said_of("human", symbol) + 3 * min(len(hits.get(row, [])), 12),
         )
     for key in weights["mouse"].keys:
@@ -144,6 +185,10 @@ def _known(types: tuple[str, ...], aliases: tuple[str, ...]) -> str:
     if aliases:
         parts.append(f"Also called {', '.join(aliases[:MAX_ALIASES])}.")
     return " ".join(parts)
+
+
+def _does(knowledge: Knowledge, entrez: int) -> str:
+    return "; ".join(knowledge.functions.of(entrez))
 
 
 def _targeted(drugs: list[DrugMatch]) -> str:
@@ -185,7 +230,7 @@ def _cell_types(knowledge: Knowledge) -> Iterator[Document]:
             continue
         head = f"{ontology.label(identifier)}."
         if synonyms := ontology.synonyms(identifier)[:MAX_SYNONYMS]:
-            head += f" Also called {', '.join(synonyms)}."
+            head += f"{ALSO}{', '.join(synonyms)}."
         facts, links = [], ""
         if parents := ontology.parents(identifier):
             facts.append(f"A kind of {', '.join(ontology.label(one) for one in parents[:4])}.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OTHER_SPECIES = 0.5
 """Weight of a record of the other species."""
-RESOURCE = 0.5
+RESOURCE = 1.0
 """Weight of a resource that names no publication, beside a publication's 1."""
 NEGATIVE = 1.0
 CANCER = 0.5
@@ -125,7 +125,7 @@ def build_weights(
 ) -> MarkerWeights:
     """Return the weights as seen from a species.
 
-    A cell of the table is log(1 + publications + half the resources), its gene's specificity
+    A cell of the table is log(1 + publications + resources), its gene's specificity
     being log(types / types that it marks). Publications are counted once however many rows,
     tissues or sources repeat them.
 

@@ -106,6 +106,10 @@ class CellOntology:
         """Return the direct parents of a term."""
         return tuple(curie(one) for one in self._parents[self._number(identifier)])
 
+    def part_of(self, identifier: str) -> tuple[str, ...]:
+        """Return the terms that a term is a part of, where the ontology's file tells it apart."""
+        return tuple(curie(one) for one in self._part_of[self._number(identifier)])
+
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all current terms."""
         return tuple(curie(one) for one in self._label if one not in self._obsolete)
@@ -168,6 +172,10 @@ class CellOntology:
         return dict(zip(self._columns["id"], self._columns["parents"], strict=True))
 
     @cached_property
+    def _part_of(self) -> dict[int, list[int]]:
+        return dict(zip(self._columns["id"], self._columns["part_of"], strict=True))
+
+    @cached_property
     def _obsolete(self) -> dict[int, int]:
         columns = self._columns
         return {
@@ -214,7 +222,8 @@ class CellOntology:
         with path.open(encoding="utf-8", newline="") as handle:
             for row in csv.DictReader(handle, delimiter="\t"):
                 number = int(row["ontology_id"].removeprefix("CL:"))
-                for form in {cell_names.plain(row["form"]), cell_names.normal(row["form"])}:
+                spellings = cell_names.plain, cell_names.normal, cell_names.compact
+                for form in {spell(row["form"]) for spell in spellings}:
                     entry = (row["tissue"] or "", number)
                     if form and entry not in found[form]:
                         found[form].append(entry)
@@ -267,6 +276,7 @@ class CellOntology:
         by_plain, by_normal = self._named
         options = [one for one in by_plain.get(plain, ()) if one[0] == 1.0]
         options += self._by_form(plain, tissue, 0.97) or self._by_form(normal, tissue, 0.96)
+        options += self._by_form(cell_names.compact(text), tissue, 0.96)
         options += by_plain.get(plain, ())
         options += by_normal.get(normal, ())
         if (t_cell := t_cells.read(normal)) is not None:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cellwright.artifacts import sha256_file
 from cellwright.errors import InputError, WeightsError
-from cellwright.knowledge import documents, tables, vectors, words
+from cellwright.knowledge import documents, functions, tables, vectors
+from cellwright.knowledge.asked import asked_kind
 from cellwright.knowledge.documents import Document
 from cellwright.knowledge.records import Evidence, Kind
 from cellwright.knowledge.sources import prose
 from cellwright.knowledge.store import VectorStore
+from cellwright.knowledge.words import WordIndex
 
 if TYPE_CHECKING:
     from cellwright.knowledge import Knowledge
 
 logger = logging.getLogger(__name__)
 
-COMPOSITION = b"2"
+COMPOSITION = b"3"
 """Version of how documents are composed and indexed; another one means another store."""
 DEPTH = 500
 """Nearest documents that meaning puts forward."""
@@ -32,14 +33,16 @@ EXACT, TOKEN = 3.0, 0.5
 """Weight of a name that is the whole query, and of one within it."""
 MOST_WORDS = 6
 """Words of the longest query that may be a name."""
-LEXICAL, DENSE, KNOWN = 1.5, 1.0, 0.6
-"""Weights of common words and of meaning (cosines), and of how much is known of a record.
+LEXICAL, DENSE, KNOWN, TARGETED, ASKED = 0.6, 1.0, 0.7, 0.35, 0.27
+"""Weights of common words (BM25), of meaning (cosine), of how much is known of a record, of being
+hit by a drug that the query names, and of being of the kind that its words ask for.
 
-The best of a small grid on the development half of ``evals/questions/knowledge_search.tsv``.
+Fitted to the development half of ``evals/questions/knowledge_search.tsv`` by a softmax over
+candidates, and rounded.
 """
 STORED = (
-    *("genes_human", "genes_mouse", "names_human", "cell_ontology", "markers", "drugs"),
-    *(words.NAME, vectors.NAME, vectors.AXES),
+    *("genes_human", "genes_mouse", "names_human", functions.GENES, functions.TERMS),
+    *("cell_ontology", "markers", "drugs", vectors.NAME, vectors.AXES),
 )
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9.-]+")
 _SYMBOL = re.compile(r"^(?=.*[A-Z0-9])[A-Za-z][A-Za-z0-9-]{2,}$")
@@ -50,10 +53,13 @@ class HybridSearch:
 
     Args:
         knowledge: Whose facts are searched.
+        with_prose: Whether the sources' prose is searched and shown too, where this user has
+            indexed it by ``cellwright knowledge build``.
     """
 
-    def __init__(self, knowledge: Knowledge) -> None:
+    def __init__(self, knowledge: Knowledge, *, with_prose: bool = True) -> None:
         self._knowledge = knowledge
+        self._prose = knowledge.settings.knowledge_dir if with_prose else None
 
     def search(
         self, query: str, *, kind: Kind | None = None, species: str | None = None, top: int = 10
@@ -83,23 +89,28 @@ class HybridSearch:
             raise InputError(msg)
         if species:
             self._knowledge.genes.index(species)
-        lexical = self._lexical(query)
+        lexical = self._words.scores(query)
         dense = self._dense(query, kind, species)
         scores = LEXICAL * lexical + KNOWN * self._known
         scores += DENSE * (dense if dense is not None else 0.0)
+        if kind is None and (asked := asked_kind(query)):
+            scores += ASKED * (self._kinds == asked)
         # What neither words nor meaning put forward is not found by being well known.
         found = lexical > 0
         if dense is not None:
             found |= dense > dense.min()
         for names, weight in (
             (self._exact(query, species), EXACT),
-            (self._tokens(query, species), TOKEN),
+            (named := self._tokens(query, species), TOKEN),
         ):
             for place, name in enumerate(names):
                 row = self._row.get(name)
                 if row is not None:
                     scores[row] += weight / (1 + 0.1 * place)
                     found[row] = True
+        targets = self._targets(named)
+        scores[targets] += TARGETED
+        found[targets] = True
         scores = np.where(found & self._mask(kind, species), scores, -np.inf)
         best = np.argsort(-scores, kind="stable")[:top]
         return [(int(row), float(scores[row])) for row in best if np.isfinite(scores[row])]
@@ -139,13 +150,17 @@ class HybridSearch:
                 found.append(f"drug/{name}")
         return list(dict.fromkeys(found))
 
-    def _lexical(self, query: str) -> np.ndarray:
-        """Cosine of common words with every document (N,)."""
-        vectorizer, matrix = self._words
-        found: np.ndarray = np.asarray(
-            (matrix @ vectorizer.transform([words.stems(query)]).T).todense(), dtype=np.float64
-        ).ravel()
-        return found
+    def _targets(self, named: list[str]) -> list[int]:
+        """Rows of the genes that the drugs among some documents hit."""
+        knowledge = self._knowledge
+        hit = [
+            target
+            for one in named
+            if one.startswith("drug/")
+            for target in knowledge.drugs.lookup(one.removeprefix("drug/")).targets
+        ]
+        keys = dict.fromkeys(knowledge.genes.keys(hit, "human"))
+        return [self._row[f"gene/{key}"] for key in keys if f"gene/{key}" in self._row]
 
     def _dense(self, query: str, kind: str | None, species: str | None) -> np.ndarray | None:
         """Cosine of meaning with every document (N,), that of the last one found for the rest."""
@@ -191,17 +206,8 @@ class HybridSearch:
         return np.array([one.species for one in self._documents])
 
     @cached_property
-    def _words(self) -> tuple[Any, Any]:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        vectorizer = TfidfVectorizer(
-            lowercase=False,
-            token_pattern=words.WORD,
-            sublinear_tf=True,
-            stop_words=sorted(words.stop_words()),
-            dtype=np.float32,
-        )
-        return vectorizer, vectorizer.fit_transform([one.words for one in self._documents])
+    def _words(self) -> WordIndex:
+        return self._store.words()
 
     @cached_property
     def _vectors(self) -> vectors.DocumentVectors:
@@ -210,13 +216,14 @@ class HybridSearch:
     @cached_property
     def _store(self) -> VectorStore:
         """The store of these tables and this prose, built on first use."""
-        settings, folder = self._knowledge.settings, self._knowledge.folder
+        folder = self._knowledge.folder
+        paths = [folder / f"{name}.parquet" for name in STORED]
+        if self._prose:
+            paths.append(self._prose / f"{prose.NAME}.parquet")
         digest = hashlib.sha256(COMPOSITION)
-        for path in [folder / f"{name}.parquet" for name in STORED] + [
-            settings.knowledge_dir / f"{prose.NAME}.parquet"
-        ]:
+        for path in paths:
             digest.update(sha256_file(path).encode() if path.is_file() else b"none")
-        store = VectorStore(settings.knowledge_dir, digest.hexdigest())
+        store = VectorStore(self._knowledge.settings.knowledge_dir, digest.hexdigest())
         if not store.ready():
             store.build(*self._described())
         return store
@@ -225,14 +232,8 @@ class HybridSearch:
         """Every document with all that is known of it, and the vectors (N, D) of those."""
         shipped = self._vectors
         place = {one: row for row, one in enumerate(shipped.ids)}
-        said = prose.read(self._knowledge.settings.knowledge_dir)
-        stems = words.read(self._knowledge.folder)
-        found = []
-        for one in documents.compose(self._knowledge):
-            if one.id in place:
-                full = replace(one, prose=said.get(one.id, ""))
-                hit = words.stems(f"{full.text} {full.links}")
-                found.append(replace(full, words=f"{hit} {stems.get(one.id, '')}"))
+        said = prose.read(self._prose) if self._prose else {}
+        found = [one for one in documents.compose(self._knowledge, said) if one.id in place]
         return found, shipped.vectors[[place[one.id] for one in found]]
 
     def _evidence(self, document: Document, species: str | None, score: float) -> Evidence:
@@ -240,13 +241,16 @@ class HybridSearch:
         if document.kind == "drug":
             drugs = self._knowledge.drugs
             return drugs.evidence(drugs.lookup(document.record), score)
-        source = "NCBI Gene" if document.kind == "gene" else "Cell Ontology"
+        names = [one for one in _sources(document) if one in about]
+        text = document.text
+        if species == "mouse" and document.kind == "gene" and document.species == "both":
+            text += f" As known of the human ortholog {document.record}."
         return Evidence(
-            text=document.text,
-            source=source,
+            text=text,
+            source=", ".join(names),
             record_id=self._record_id(document, species),
-            release=about[source]["release"],
-            licence=about[source]["licence"],
+            release="; ".join(about[one]["release"] for one in names),
+            licence="; ".join(dict.fromkeys(about[one]["licence"] for one in names)),
             kind=document.kind,
             species="" if document.species == "both" else document.species,
             score=score,
@@ -259,3 +263,13 @@ class HybridSearch:
         symbol = self._knowledge.genes.symbol_of_key(document.record, one)
         gene = self._knowledge.genes.resolve_many([symbol], one)[0]
         return f"{symbol} (NCBI Gene {gene.gene_id})" if gene.gene_id else symbol
+
+
+def _sources(document: Document) -> list[str]:
+    """Names of the sources that a gene's or a cell type's text rests on."""
+    names = ["NCBI Gene"] if document.kind == "gene" else ["Cell Ontology"]
+    if document.kind == "gene" and document.prose:
+        names.append("RefSeq")
+    if any(f"{word} " in document.facts for word in documents.MARKED):
+        names += ["CellMarker 2.0", "Cell Marker Accordion"]
+    return names

@@ -1,4 +1,4 @@
-"""Chroma: the documents' vectors on disk, built on first use and checked on every opening."""
+"""Documents, their vectors in Chroma and their words on disk, built on first use and checked."""
 
 import json
 import logging
@@ -17,6 +17,7 @@ from cellwright.artifacts import sha256_file
 from cellwright.errors import CellwrightError
 from cellwright.knowledge import tables
 from cellwright.knowledge.documents import Document
+from cellwright.knowledge.words import WordIndex
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ MANIFEST = "manifest.json"
 BATCH = 4000
 DATABASE = "chroma.sqlite3"
 DOCUMENTS = "documents"
-FIELDS = ("id", "kind", "species", "head", "facts", "links", "words", "prose", "known")
+WORDS = "words.npz"
+FIELDS = ("id", "kind", "species", "head", "facts", "prose", "known")
 
 
 class StoreError(CellwrightError):
@@ -89,10 +91,14 @@ class VectorStore:
                 shutil.rmtree(draft, ignore_errors=True)
 
     def documents(self) -> list[Document]:
-        """Return the documents that the store was built from, in order."""
+        """Return the documents that the store was built from, in order, without their links."""
         columns = tables.columns(tables.read(DOCUMENTS, self.path))
         values = zip(*(columns[name] for name in FIELDS), strict=True)
         return [Document(**dict(zip(FIELDS, one, strict=True))) for one in values]
+
+    def words(self) -> WordIndex:
+        """Return the index of the documents' words."""
+        return WordIndex.load(self.path / WORDS)
 
     def query(
         self, vector: np.ndarray, *, kind: str | None, species: str | None, top: int
@@ -154,6 +160,7 @@ class VectorStore:
             client.close()
         columns = {name: [getattr(one, name) for one in documents] for name in FIELDS}
         tables.write(draft, DOCUMENTS, columns, {"content": self._content}, compression_level=3)
+        WordIndex.of(one.searched for one in documents).save(draft / WORDS)
         index = [path for path in draft.rglob("*") if path.is_file() and path.name != DATABASE]
         manifest = {
             "content": self._content,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cellwright.errors import InputError
-from cellwright.knowledge import tables, vectors, words
+from cellwright.knowledge import build as build_module
+from cellwright.knowledge import tables, vectors
 from cellwright.knowledge.build import TABLE_SOURCES, build, changes
 from cellwright.knowledge.records import Evidence
 from cellwright.knowledge.sources.cell_ontology import number
@@ -33,7 +34,7 @@ def test_damaged_and_foreign_tables_are_refused(tmp_path: Path) -> None:
 
 
 def test_every_packaged_table_says_where_it_comes_from() -> None:
-    for name in (*TABLE_SOURCES, words.NAME):
+    for name in (*TABLE_SOURCES, vectors.NAME, vectors.AXES):
         metadata = tables.read(name).schema.metadata
         assert metadata[b"source"]
         assert metadata[b"licence"]
@@ -56,6 +57,39 @@ def test_vectors_survive_their_packing(tmp_path: Path) -> None:
     likeness = packed.vectors @ packed.project(full[7:8])[0]
     assert int(likeness.argmax()) == 7
     assert likeness.max() > 0.99
+
+
+class CountedEmbedder:
+    """Says how many texts it was given; a vector holds a text's length."""
+
+    def __init__(self) -> None:
+        self.texts = 0
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        self.texts += len(texts)
+        return np.array([[len(text)] * 4 for text in texts], dtype=np.float32)
+
+
+def test_an_interrupted_embedding_goes_on(tmp_path: Path) -> None:
+    embedder = CountedEmbedder()
+    first = build_module._part(tmp_path, ["a", "bb"], embedder)
+    (tmp_path / "cut.draft.npy").write_bytes(b"half")
+    again = build_module._part(tmp_path, ["a", "bb"], embedder)
+    assert embedder.texts == 2
+    assert (first == again).all()
+    build_module._part(tmp_path, ["a", "bbb"], embedder)
+    assert embedder.texts == 4
+
+
+def test_no_table_holds_prose() -> None:
+    """The longest text of a table is a list of names, never a description."""
+    names = {"aliases", "previous", "withdrawn", "synonyms", "targets", "indications", "areas"}
+    for path in tables.FOLDER.glob("*.parquet"):
+        for column, values in tables.columns(tables.read(path.stem)).items():
+            if column in names or not isinstance(values[0], str):
+                continue
+            sentences = [one for one in values if ". " in one and len(one.split()) > 25]
+            assert not sentences, f"{path.name} {column}: {sentences[0]}"
 
 
 def test_citations_name_source_release_and_pmids() -> None:

@@ -46,7 +46,22 @@ def test_cell_type_and_drug_print_the_contract() -> None:
 def test_readable_output() -> None:
     result = CliRunner().invoke(app, ["match", "CD3D", "CD3E", "zzz9"])
     assert "T cell" in result.stdout
+    assert "ahead of the next" in result.stdout
     assert "zzz9" in result.stderr
+
+
+def test_coverage_says_what_became_of_each_name(tmp_path: Path) -> None:
+    path = tmp_path / "genes.txt"
+    path.write_text("TP53\nGCG\nPDL1\nCD274\nCD25\n1-Mar\nnonsense9\nCD3D\nMS4A1\n", "utf-8")
+    found = run("coverage", str(path), "--json")
+    assert found["species"] == "human"
+    assert found["shared"] == {"CD274": ["PDL1", "CD274"]}
+    assert found["unknown"] == ["nonsense9"]
+    assert "IL2RA" in found["ambiguous"]["CD25"]
+    shown = CliRunner().invoke(app, ["coverage", str(path)]).stdout
+    assert "6 of 9 names (66.7%) lead to 5 genes" in shown
+    missing = CliRunner().invoke(app, ["coverage", str(tmp_path / "none.h5ad")])
+    assert "There is no file" in str(missing.exception)
 
 
 def test_wrong_use() -> None:

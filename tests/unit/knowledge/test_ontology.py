@@ -7,6 +7,7 @@ import pytest
 from cellwright.errors import InputError
 from cellwright.knowledge.cell_names import normal
 from cellwright.knowledge.ontology import CellOntology
+from cellwright.knowledge.sources.cell_ontology import _wholes
 
 CL = CellOntology()
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -132,3 +133,32 @@ def test_unknown_ids_are_refused() -> None:
 def test_normal_forms_agree() -> None:
     assert normal("CD14+ Monocytes") == normal("CD14-positive monocyte")
     assert normal("natural killer cells") == normal("NK")
+
+
+def test_what_is_reached_through_no_parent_is_a_part() -> None:
+    terms = {
+        "CL:0000000": {"ancestors": {}},
+        "CL:0000001": {"ancestors": {"CL:0000000": 1}},
+        "CL:0000002": {"ancestors": {"CL:0000001": 1, "CL:0000000": 2}},
+        "CL:0000003": {"ancestors": {"CL:0000000": 3}},
+    }
+    assert _wholes(terms["CL:0000002"], terms) == []
+    assert _wholes(terms["CL:0000003"], terms) == [0]
+    (cytoplasm,) = (one for one in CL.ids() if CL.label(one) == "basophilic cytoplasm")
+    assert CL.part_of(cytoplasm) == ("CL:0000000",)
+    assert CL.part_of("CL:0000084") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("NK 세포", "natural killer cell"),
+        ("조절 T 세포", "regulatory T cell"),
+        ("CD4 양성 T 세포", "CD4-positive, alpha-beta T cell"),
+        ("CD8 阳性 T 细胞", "CD8-positive, alpha-beta T cell"),
+        ("自然殺手細胞", "natural killer cell"),
+        ("바나나 세포", None),
+    ],
+)
+def test_korean_and_chinese_are_read_however_spaced(text: str, label: str | None) -> None:
+    assert CL.lookup(text).label == label

@@ -31,6 +31,8 @@ def test_search_finds_names_words_and_meaning(tmp_path: Path) -> None:
     found = knowledge.search("cells of the pancreas that secrete insulin", kind="cell_type")
     assert "CL:0000169" in [one.record_id for one in found]
     assert all(one.cite() for one in found)
+    hit = knowledge.search_ids("receptor that erlotinib blocks", kind="gene")
+    assert "gene/EGFR" in hit
     mouse = knowledge.search("glucagon", kind="gene", species="mouse")
     assert mouse[0].record_id.startswith("Gcg")
 

@@ -13,7 +13,9 @@ from cellwright.evals.knowledge_names import NameCase
 from cellwright.evals.knowledge_search import Question, Searcher
 from cellwright.evals.metrics import wilson
 from cellwright.evals.task import OURS, EvalContext, EvalRow, EvalTask, Score
-from cellwright.knowledge import Knowledge
+from cellwright.knowledge import Knowledge, documents
+from cellwright.knowledge.search import HybridSearch
+from cellwright.knowledge.sources import prose
 
 SUITE = "knowledge"
 MANY_NAMES = 60_000
@@ -140,58 +142,93 @@ def _labels(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
 
 
 def _markers(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
-    every = knowledge_markers.groups(context)
-    marked = Marked(knowledge)
-
-    def counts(found: list[Group], *, idf: bool) -> list[str]:
-        ready = {one: PublicationCounts(marked(one), knowledge, idf=idf)
-                 for one in {group.studies for group in found}}  # fmt: skip
-        return [ready[group.studies](group) for group in found]
-
+    measured = knowledge_markers.groups(context)
+    published = knowledge_markers.published(knowledge)
+    top = f"labelled groups, top {knowledge_markers.TOP_GENES} genes"
     rows: list[EvalRow] = []
-    for tuned, split in (
-        (False, "data sets that nothing was tuned on"),
-        (True, "data sets that two constants were tuned on"),
+    for groups, what, tissue in (
+        (measured, top, False),
+        (measured, f"{top}, tissue given", True),
+        (published, "published lists, ten folds", False),
     ):
-        chosen = [one for one in every if one.tuned == tuned]
-        if chosen:
-            rows += EvalTask[list[Group], list[str]](
-                suite=SUITE,
-                data=f"{len(chosen)} labelled groups, top {knowledge_markers.TOP_GENES} genes",
-                split=split,
-                dataset=chosen,
-                solvers={
-                    OURS: lambda found: [knowledge_markers.ours(marked, one) for one in found],
-                    "publication-counts": lambda found: counts(found, idf=False),
-                    "idf-publication-counts": lambda found: counts(found, idf=True),
-                },
-                scorer=lambda found, said: knowledge_markers.judge(knowledge, found, said),
-            ).run(context.say)
+        for tuned, split in (
+            (False, "marker lists of sources that nothing was tuned on"),
+            (True, "marker lists that three constants were tuned on"),
+        ):
+            chosen = [one for one in groups if one.tuned == tuned]
+            if chosen:
+                data = f"{len(chosen)} {what}"
+                rows += _matched(knowledge, chosen, data, split, context, tissue=tissue)
     return rows
 
 
-def _search(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
-    from cellwright.knowledge import documents
+def _matched(
+    knowledge: Knowledge,
+    groups: list[Group],
+    data: str,
+    split: str,
+    context: EvalContext,
+    *,
+    tissue: bool,
+) -> list[EvalRow]:
+    marked = Marked(knowledge)
 
-    every = knowledge_search.questions(knowledge)
-    plain = knowledge_search.tf_idf(documents.compose(knowledge))
-    systems: dict[str, Searcher] = {
-        OURS: knowledge_search.ours(knowledge),
-        "tf-idf": plain,
-        "dense-only": knowledge_search.dense_only(knowledge),
+    def counted(*, idf: bool) -> list[str]:
+        ready = {
+            one: PublicationCounts(marked(one), knowledge, idf=idf)
+            for one in {group.studies for group in groups}
+        }
+        return [ready[group.studies](group, tissue=tissue) for group in groups]
+
+    found = {
+        OURS: [knowledge_markers.ours(marked, one, tissue=tissue) for one in groups],
+        "publication-counts": counted(idf=False),
+        "idf-publication-counts": counted(idf=True),
     }
+    rows = EvalTask[list[Group], list[str]](
+        suite=SUITE,
+        data=data,
+        split=split,
+        dataset=groups,
+        solvers={name: lambda _found, said=said: said for name, said in found.items()},  # type: ignore[misc]
+        scorer=lambda judged, said: knowledge_markers.judge(knowledge, judged, said),
+    ).run(context.say)
+    plain = found["idf-publication-counts"]
+    ahead = knowledge_markers.lead(knowledge, groups, found[OURS], plain)
+    metric = "ontology_score_lead_over_idf_counts"
+    row = EvalRow(
+        suite=SUITE, data=data, split=split, metric=metric, system=OURS, **ahead.model_dump()
+    )
+    return [*rows, row]
+
+
+def _search(knowledge: Knowledge, context: EvalContext) -> list[EvalRow]:
+    every = knowledge_search.questions(knowledge)
+    dense = knowledge_search.dense_only(knowledge)
+    said = prose.read(knowledge.settings.knowledge_dir)
+    if not said:
+        context.say("knowledge: no prose is indexed (knowledge build --from): packaged facts only")
     rows: list[EvalRow] = []
-    for held_out in (True, False):
-        asked = [one for one in every if one.held_out == held_out]
-        for given in (False, True):
-            rows += EvalTask[list[Question], list[list[str]]](
-                suite=SUITE,
-                data=f"{len(asked)} queries, kind {'given' if given else 'not given'}",
-                split="plain-language queries, " + ("held out" if held_out else "development"),
-                dataset=asked,
-                solvers={name: _asker(find, given=given) for name, find in systems.items()},
-                scorer=knowledge_search.judge,
-            ).run(context.say)
+    for indexed in (False, True) if said else (False,):
+        texts = documents.compose(knowledge, said if indexed else None)
+        systems: dict[str, Searcher] = {
+            OURS: knowledge_search.ours(HybridSearch(knowledge, with_prose=indexed)),
+            "tf-idf": knowledge_search.tf_idf(texts),
+            "dense-only": dense,
+        }
+        what = "with the sources' prose indexed" if indexed else "packaged facts only"
+        for held_out in (True, False):
+            asked = [one for one in every if one.held_out == held_out]
+            half = "held out" if held_out else "development"
+            for given in (False, True):
+                rows += EvalTask[list[Question], list[list[str]]](
+                    suite=SUITE,
+                    data=f"{len(asked)} queries, kind {'given' if given else 'not given'}",
+                    split=f"plain-language queries, {half}; {what}",
+                    dataset=asked,
+                    solvers={name: _asker(find, given=given) for name, find in systems.items()},
+                    scorer=knowledge_search.judge,
+                ).run(context.say)
     return [*rows, *_search_speed(knowledge, every, context)]
 
 

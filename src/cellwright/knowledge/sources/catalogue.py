@@ -2,8 +2,10 @@
 
 import gzip
 import re
+import sqlite3
 import zlib
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +25,8 @@ class SourceFile:
         release: Release of the file.
         licence: Licence or terms.
         url: Where its publisher offers it.
-        columns: Columns that must be there; none for a file that is no table.
+        columns: Columns that must be there, or tables of a database; none for a file that is
+            neither.
         download: Address of a file of this form at its publisher; empty where the publisher's
             own file has another form, so that it must be given.
     """
@@ -177,6 +180,22 @@ HGNC = SourceFile(
     columns=("HGNC ID", "Approved symbol", "Status", "Alias symbols", "Previous symbols"),
     download=HGNC_URL,
 )
+GO_GENES = SourceFile(
+    file="org.Hs.eg.sqlite",
+    source="Gene Ontology",
+    release="2022-07-01; annotations and publications of NCBI 2022-09-12",
+    licence="CC BY 4.0; NCBI's gene2pubmed public domain",
+    url="https://bioconductor.org/packages/org.Hs.eg.db",
+    columns=("genes", "go_bp", "go_mf", "go_cc", "pubmed"),
+)
+GO_TERMS = SourceFile(
+    file="GO.sqlite",
+    source="Gene Ontology",
+    release=GO_GENES.release,
+    licence=GO_GENES.licence,
+    url="https://bioconductor.org/packages/GO.db",
+    columns=("go_term",),
+)
 SUMMARIES_HUMAN = SourceFile(
     file="refseq_summary_human.tsv.gz",
     source="RefSeq",
@@ -207,7 +226,13 @@ ALL_SOURCES: tuple[SourceFile, ...] = (
     GDSC,
     REPURPOSING_HUB,
 )
-OPTIONAL_SOURCES: tuple[SourceFile, ...] = (HGNC, SUMMARIES_HUMAN, SUMMARIES_MOUSE)
+OPTIONAL_SOURCES: tuple[SourceFile, ...] = (
+    HGNC,
+    GO_GENES,
+    GO_TERMS,
+    SUMMARIES_HUMAN,
+    SUMMARIES_MOUSE,
+)
 """Files that a build takes when they are there; what was compiled of them before is else kept."""
 
 
@@ -237,20 +262,32 @@ def check(one: SourceFile, path: Path) -> None:
     """
     try:
         head = _read_through(path)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, zstandard.ZstdError) as error:
+    except (
+        *(OSError, EOFError, zlib.error, UnicodeDecodeError, zstandard.ZstdError),
+        sqlite3.Error,
+    ) as error:
         msg = f"{path.name} of {one.source} is damaged ({error}). Fetch it again from {one.url}."
         raise InputError(msg) from error
     found = [name.strip().strip('"').lstrip("#") for name in re.split(r"[\t,]", head)]
     lacking = [name for name in one.columns if name not in found]
     if lacking or not head:
         said = f"begins with {head[:80]!r}" if head else "is empty"
-        need = f"a table with the columns {', '.join(one.columns)}" if one.columns else "content"
+        need = f"a table with {', '.join(one.columns)}" if one.columns else "content"
         msg = f"{path.name} {said}; needed is {need}. Fetch it from {one.url}."
         raise InputError(msg)
 
 
 def _read_through(path: Path) -> str:
-    """Return the first line, having read every byte, so that a cut-off file is noticed."""
+    """Return the first line, having read every byte, so that a cut-off file is noticed.
+
+    Of a database it is the names of its tables.
+    """
+    if path.suffix == ".sqlite":
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as link:
+            if (state := link.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(state)
+            found = link.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return ",".join(sorted(name for (name,) in found))
     if path.suffix == ".zst":
         with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as stream:
             start = stream.read(200)

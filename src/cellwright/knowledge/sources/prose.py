@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NAME = "prose"
 FAMILY = 6
 """A text that more genes than this share describes a family, and none of them."""
+OF_ORTHOLOG = "Of its mouse ortholog: "
+"""How the text of an ortholog begins."""
 _CREDIT = re.compile(r"\s*\[(?:provided|supplied) by [^\]]*\]\.?")
 
 
@@ -43,7 +45,7 @@ def read_prose(
     definitions = _definitions(paths[catalogue.CELL_ONTOLOGY.file])
     found = {}
     for one in documents:
-        text = ""
+        text = of = ""
         if one.kind == "cell_type":
             text = definitions.get(one.record, "")
         elif one.kind == "gene" and one.record.startswith("mouse:"):
@@ -54,9 +56,9 @@ def read_prose(
             partner = genes.human.partner[row]
             text = human.get(genes.human.entrez[row], "")
             if not text and partner >= 0:
-                text = mouse.get(genes.mouse.entrez[partner], "")
+                text, of = mouse.get(genes.mouse.entrez[partner], ""), OF_ORTHOLOG
         if text and shared[text] <= FAMILY:
-            found[one.id] = text
+            found[one.id] = f"{of}{text}"
     return found
 
 
