@@ -30,9 +30,7 @@ def contributions(
     """
     placement, space = transfer.place(keys), transfer.space
     column = int(transfer.drug_index([drug])[0])
-    noise = space.residual_var_G[placement.genes] + space.platform_var
-    to_factors = placement.covariance_KK @ (space.loadings_KG[:, placement.genes] / noise)
-    slope = transfer.weights_KD[:, column] @ to_factors
+    slope = transfer.weights_KD[:, column] @ placement.to_factors_KM
     centred = placement.mapped(profile[None, :])[0] - space.mean_G[placement.genes]
     shares = np.zeros(len(profile))
     shares[placement.columns] = centred * slope

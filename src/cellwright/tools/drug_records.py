@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cellwright.tools.spec import Claim, Table, ToolArgs, ToolResult
 
+LEAN = 0.3
+"""Size of z from which a prediction leans to one side."""
+
 STATEMENT = (
     "This is the response that cancer cell lines with this expression would be expected to have "
     "after three days in a dish, relative to other lines. It is not a prediction of a patient's "
@@ -64,6 +67,7 @@ class TargetRecord(_Record):
 
     gene: str = Field(description="Symbol.")
     share: float | None = Field(description="Share of cells with it; None where not measured.")
+    adds: float | None = Field(description="What it adds to z; None where not measured.")
 
 
 class GroupResponse(_Record):
@@ -81,6 +85,25 @@ class GroupResponse(_Record):
     near: tuple[str, ...] = Field(description="The same, as text: line (measured z).")
     targets: tuple[TargetRecord, ...] = Field(description="Targets that are genes.")
     expressed: tuple[str, ...] = Field(description="The same, as text: gene (share of cells).")
+    tissue: str = Field(description="Tissue whose lines are nearest in expression on average.")
+    tissue_lines: int = Field(description="Its lines.")
+    tissue_z: float = Field(description="Their mean measured z: what the kind of cell explains.")
+    own_z: float = Field(description="Predicted z less that: what the state of the cells adds.")
+    along: tuple[str, ...] = Field(description="Genes that pull most the way it goes (share of z).")
+    against: tuple[str, ...] = Field(description="Genes that pull most the other way.")
+    n_flip: int = Field(
+        description="Fewest genes that bring z to zero at the average line's level."
+    )
+    flip: tuple[str, ...] = Field(description="The first of them.")
+    markers: tuple[str, ...] = Field(description="Known markers of the drug's class, as text.")
+
+
+class LabelCount(_Record):
+    """A trained response label."""
+
+    label: str = Field(description="Label.")
+    n_cells: int = Field(description="Cells that have it.")
+    n_donors: int | None = Field(description="Donors most of whose cells have it.")
 
 
 class DonorResponse(_Record):
@@ -109,15 +132,42 @@ class DrugResult(ToolResult):
     small_groups: tuple[str, ...] = Field(default=(), description="Groups with too few cells.")
     far_groups: tuple[str, ...] = Field(default=(), description="Groups like no line.")
     not_predicted: tuple[NotPredicted, ...] = Field(default=(), description="Drugs left out.")
+    labels: tuple[LabelCount, ...] = Field(default=(), description="Trained response labels.")
+    label_context: str = Field(default="", description="Drug and cells they were trained on.")
     statement: str = Field(default=STATEMENT, description="What the prediction is not.")
 
     def claims(self) -> list[Claim]:
         """Say for each drug where it stands out, then what limits the answer."""
-        said = []
+        said = [_label_claim(at) for at in range(len(self.labels))]
+        if self.labels:
+            template = (
+                "These labels are those of {label_context}, which the cell model was trained on; "
+                "they say which of the two trained states a cell is like."
+            )
+            said.append(Claim(template=template, kind="caveat"))
+            if any(one.n_donors is not None for one in self.labels):
+                template = (
+                    "Here response is a property of donors: count donors and not cells, and none "
+                    "of those that the model was trained on."
+                )
+                said.append(Claim(template=template, kind="caveat"))
+        if not self.drugs:
+            return said
         for drug in self.drugs:
             rows = [(one.z, at) for at, one in enumerate(self.responses) if one.drug == drug.drug]
             if rows:
-                said.append(_extreme(min(rows)[1], max(rows)[1]))
+                lowest, highest = min(rows)[1], max(rows)[1]
+                first, last = self.responses[lowest], self.responses[highest]
+                apart = first.high < 0 or last.low > 0 or first.high < last.low
+                said.append(_extreme(lowest, highest, apart=apart))
+                said += _why(lowest, first)
+        if len({one.tissue for one in self.responses}) > 1:
+            template = (
+                "The groups are different kinds of cells (each beside the tissue that its lines "
+                "are nearest to, in the table): a difference between them is one of cell type "
+                "first, and of state only by what is left above the tissue's own mean."
+            )
+            said.append(Claim(template=template, kind="caveat"))
         said.append(
             Claim(
                 template=(
@@ -155,6 +205,9 @@ class DrugResult(ToolResult):
 
     def report_tables(self) -> list[Table]:
         """Show every group and drug."""
+        if not self.responses:
+            columns = (("label", "Label"), ("n_cells", "Cells"), ("n_donors", "Donors"))
+            return [Table(title="Trained response labels", rows="labels", columns=columns)]
         return [
             Table(
                 title="Predicted drug response (z of ln IC50; below zero is sensitive)",
@@ -171,18 +224,96 @@ class DrugResult(ToolResult):
                     ("expressed", "Targets (share of cells)"),
                     ("near", "Nearest lines (measured z)"),
                 ),
-            )
+            ),
+            Table(
+                title="What the prediction is made of (z; own is what the tissue leaves)",
+                rows="responses",
+                columns=(
+                    ("group", "Group"),
+                    ("drug", "Drug"),
+                    ("tissue", "Nearest tissue of lines"),
+                    ("tissue_z:+.2f", "its mean measured z"),
+                    ("own_z:+.2f", "own"),
+                    ("along", "Genes along (share of z)"),
+                    ("against", "Genes against"),
+                    ("n_flip", "Genes that would bring z to zero"),
+                    ("markers", "Known markers of the class"),
+                ),
+            ),
         ]
 
 
-def _extreme(lowest: int, highest: int) -> Claim:
-    """Quote the most sensitive group of a drug, and the least when there are several."""
+def _extreme(lowest: int, highest: int, *, apart: bool) -> Claim:
+    """Quote the most sensitive group of a drug, and the least when there are several.
+
+    Args:
+        lowest: Place of the most sensitive group.
+        highest: Place of the least sensitive one.
+        apart: Whether any group is told from the average line, or the two from each other.
+    """
     low, high = f"responses.{lowest}", f"responses.{highest}"
-    template = (
-        f"{{{low}.drug}}: the most sensitive group is predicted to be {{{low}.group}}, "
-        f"{{{low}.direction}} (z {{{low}.z:+.2f}}, {{interval:.0%}} interval {{{low}.low:+.2f}} to "
+    numbers = (
+        f"(z {{{low}.z:+.2f}}, {{interval:.0%}} interval {{{low}.low:+.2f}} to "
         f"{{{low}.high:+.2f}}, {{{low}.n_cells}} cells)"
     )
+    if apart:
+        template = (
+            f"{{{low}.drug}}: the most sensitive group is predicted to be {{{low}.group}}, "
+            f"{{{low}.direction}} {numbers}"
+        )
+    else:
+        template = (
+            f"{{{low}.drug}}: no group stands out from the average cell line; the lowest is "
+            f"{{{low}.group}} {numbers}"
+        )
     if lowest != highest:
-        template += f"; the least sensitive is {{{high}.group}} (z {{{high}.z:+.2f}})"
+        which = "the least sensitive is" if apart else "the highest"
+        template += f"; {which} {{{high}.group}} (z {{{high}.z:+.2f}})"
     return Claim(template=template + ".")
+
+
+def _why(at: int, row: GroupResponse) -> list[Claim]:
+    """Quote kind against state, the genes behind a call, and what would flip it."""
+    one = f"responses.{at}"
+    said = [
+        Claim(
+            template=(
+                f"In {{{one}.group}}, cell lines of the nearest tissue ({{{one}.tissue}}, "
+                f"{{{one}.tissue_lines}} lines) measure z {{{one}.tissue_z:+.2f}} for "
+                f"{{{one}.drug}} on average; the cells' own state accounts for the other "
+                f"{{{one}.own_z:+.2f}}."
+            )
+        )
+    ]
+    if row.along:
+        template = f"Genes that pull {{{one}.drug}} there most are {{{one}.along}}"
+        if abs(row.z) < LEAN:
+            template += "; the prediction is too near to zero for a flip to mean anything"
+        elif 0 < row.n_flip <= len(row.flip):
+            template += f"; with {{{one}.flip}} at the average line's level z would be zero"
+        elif row.n_flip:
+            template += (
+                f", but it takes {{{one}.n_flip}} genes at the average line's level to bring z to "
+                "zero: no few genes carry it"
+            )
+        said.append(Claim(template=template + "."))
+    if row.markers:
+        said.append(
+            Claim(
+                template=(
+                    f"Known markers for drugs like {{{one}.drug}} in {{{one}.group}}: "
+                    f"{{{one}.markers}}; they are shown beside the prediction and not used in it."
+                )
+            )
+        )
+    return said
+
+
+def _label_claim(at: int) -> Claim:
+    """Quote how many cells were given a trained response label."""
+    return Claim(
+        template=(
+            f"{{labels.{at}.n_cells}} cells are labelled {{labels.{at}.label}} "
+            "({label_context}, trained)."
+        )
+    )

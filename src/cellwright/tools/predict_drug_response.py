@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cellwright.errors import RefusedError
 from cellwright.tools.drug_figure import draw_responses
+from cellwright.tools.drug_groups import (
+    MIN_CELLS,
+    all_drugs,
+    combine,
+    direction,
+    line_text,
+    pseudobulks,
+    target_texts,
+    targets,
+    units,
+)
+from cellwright.tools.drug_labels import (
+    COLUMN,
+    Context,
+    label_cells,
+    nearest_context,
+    trained_context,
+)
 from cellwright.tools.drug_names import resolve_drugs
+from cellwright.tools.drug_reading import FEW, known_markers, read_prediction
 from cellwright.tools.drug_records import (
     DonorResponse,
     DrugArgs,
     DrugRecord,
     DrugResult,
     GroupResponse,
+    LabelCount,
     LineRecord,
-    TargetRecord,
 )
 from cellwright.tools.intake import KEY_COLUMN
-from cellwright.tools.selection import default_grouping, groups_of, keys_of
+from cellwright.tools.selection import default_grouping, groups_of, keys_of, symbols
 from cellwright.tools.spec import Needs, Preparation, ToolSpec, Verdict
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from pandas import DataFrame, Series
 
     from cellwright.cellmodel.drug import DrugTransfer
     from cellwright.knowledge import Knowledge
@@ -37,21 +55,12 @@ PREFIX = "cellwright_drug_"
 MIN_GENES = 300
 """Genes shared with the screen below which factors cannot be told apart."""
 
-MIN_CELLS = 10
-"""Cells that a pseudobulk needs, of a group or of a donor within it."""
-
 FAR = 0.35
 """Similarity to the nearest line under which a group is like no line of the screen."""
 
 MAX_CHOSEN = 6
-MAX_TARGETS = 4
 MIN_SKILL = 0.3
 """Held-out correlation that a drug needs to be put forward by itself."""
-
-LEAN = 0.3
-"""Size of z from which a prediction leans to one side."""
-
-NORMAL_80 = 1.2816
 
 
 def gate(args: DrugArgs, passport: Passport | None, bench: Workbench) -> Verdict:
@@ -66,6 +75,9 @@ def gate(args: DrugArgs, passport: Passport | None, bench: Workbench) -> Verdict
             ),
             alternative="Search the knowledge for the drug's targets and see which are expressed.",
         )
+    context = trained_context(args.drugs, passport)
+    if passport is not None and passport.state in {"scaled", "unknown"}:
+        return Verdict() if context else _no_context(args, passport)
     shared = _shared_genes(bench)
     if shared is not None and shared < MIN_GENES:
         return Verdict(
@@ -77,16 +89,31 @@ def gate(args: DrugArgs, passport: Passport | None, bench: Workbench) -> Verdict
             alternative="Supply all genes (for instance in raw) rather than a selection of them.",
         )
     found, left_out = resolve_drugs(args.drugs, bench.knowledge, _transfer())
-    if not left_out:
+    if not left_out or context:
         return Verdict()
     reason = " ".join(f"{one.drug}: {one.reason}" for one in left_out)
     alternative = " ".join(one.alternative for one in left_out if one.alternative)
     return Verdict(outcome="warn" if found else "refuse", reason=reason, alternative=alternative)
 
 
+def _no_context(args: DrugArgs, passport: Passport) -> Verdict:
+    """Scaled values in a context that no label was trained for."""
+    near = nearest_context(args.drugs, passport)
+    asked = f"{', '.join(args.drugs)} on {passport.tissue.value}" if args.drugs else "this file"
+    return Verdict(
+        outcome="refuse",
+        reason=(
+            f"{passport.file} holds scaled values, of which only trained response labels can be "
+            f"told, and none was trained for {asked}; the nearest context is {near.text}."
+        ),
+        alternative="Supply counts or log-normalised values: the screen of cell lines reads those.",
+    )
+
+
 def preparation(args: DrugArgs, passport: Passport | None, needs: Needs) -> Preparation:
     """Clusters are needed only where no grouping is named and the file brings none."""
-    if args.group_by or default_grouping(passport):
+    scaled = passport is not None and passport.state in {"scaled", "unknown"}
+    if args.group_by or default_grouping(passport) or scaled:
         return needs.prepared - {"clusters"}
     return needs.prepared
 
@@ -103,31 +130,39 @@ def run(args: DrugArgs, bench: Workbench) -> DrugResult:
     transfer, knowledge = _transfer(), bench.knowledge
     asked, left_out = resolve_drugs(args.drugs, knowledge, transfer)
     adata = bench.adata()
+    context = trained_context(args.drugs, bench.passport)
+    counts = _labelled(adata, context, bench)
+    if context and (not asked or bench.passport is None or bench.passport.state == "scaled"):
+        return _labels_only(adata, context, counts, bench)
+    if context:
+        left_out = [one for one in left_out if one.drug not in args.drugs]
     keys = keys_of(adata)
+    names = symbols(adata)
     groups = groups_of(adata, bench.passport, args.group_by)
     column = bench.passport.column("donor") if bench.passport else None
     donors = adata.obs[column.name].astype(str) if column and column.name != groups.name else None
 
     bench.progress("predicting groups", 0.1)
-    units = _units(groups, donors)
-    small = tuple(str(name) for name in groups.cat.categories if name not in set(units["group"]))
-    if units.empty:
+    pools = units(groups, donors)
+    small = tuple(str(name) for name in groups.cat.categories if name not in set(pools["group"]))
+    if pools.empty:
         reason = f"No group of obs['{groups.name}'] has {MIN_CELLS} cells."
         raise RefusedError(reason, "Name a coarser column.")
-    profiles = _pseudobulks(adata, units)
+    profiles = pseudobulks(adata, pools)
     scores = transfer.predict(profiles, keys)
     chosen = list(asked) or _standing_out(scores.z, transfer)
     at = [transfer.drugs.index(drug) for drug in chosen]
 
     drugs = [_drug_record(drug, asked.get(drug, ""), knowledge, transfer) for drug in chosen]
-    whole = np.flatnonzero(units["donor"].isna())
+    whole = np.flatnonzero(pools["donor"].isna())
     nearest = transfer.nearest_lines(profiles[whole], keys, 3, drugs=chosen)
+    kinds = transfer.nearest_tissues(profiles[whole], keys)
     responses, per_donor = [], []
-    for row, lines in zip(whole, nearest, strict=True):
-        unit = units.iloc[row]
-        split = np.flatnonzero((units["group"] == unit["group"]) & units["donor"].notna())
+    for row, lines, kind in zip(whole, nearest, kinds, strict=True):
+        unit = pools.iloc[row]
+        split = np.flatnonzero((pools["group"] == unit["group"]) & pools["donor"].notna())
         for drug, where in zip(drugs, at, strict=True):
-            z, half, n = _combine(scores, int(row), split, where, with_donors=donors is not None)
+            z, half, n = combine(scores, int(row), split, where, with_donors=donors is not None)
             near = [
                 LineRecord(
                     line=line.line,
@@ -136,7 +171,9 @@ def run(args: DrugArgs, bench: Workbench) -> DrugResult:
                 )
                 for line in lines
             ]
-            targets = _targets(drug, adata, unit["cells"], knowledge)
+            reading = read_prediction(transfer, profiles[row], keys, drug.drug)
+            aimed = targets(drug, adata, unit["cells"], knowledge, reading.shares)
+            tissue_z = float(kind[3][where])
             responses.append(
                 GroupResponse(
                     group=str(unit["group"]),
@@ -148,18 +185,29 @@ def run(args: DrugArgs, bench: Workbench) -> DrugResult:
                     n_cells=len(unit["cells"]),
                     n_donors=n,
                     nearest=tuple(near),
-                    near=tuple(_line_text(line) for line in near),
-                    targets=targets,
-                    expressed=_target_texts(targets),
+                    near=tuple(line_text(line) for line in near),
+                    targets=aimed,
+                    expressed=target_texts(aimed),
+                    tissue=kind[0],
+                    tissue_lines=kind[2],
+                    tissue_z=round(tissue_z, 3),
+                    own_z=round(z - tissue_z, 3),
+                    along=tuple(f"{names[at]} ({reading.shares[at]:+.3f})" for at in reading.along),
+                    against=tuple(
+                        f"{names[at]} ({reading.shares[at]:+.3f})" for at in reading.against
+                    ),
+                    n_flip=len(reading.flip),
+                    flip=tuple(names[at] for at in reading.flip[:FEW]),
+                    markers=_markers(drug, adata, unit["cells"], knowledge),
                 )
             )
             per_donor += [
                 DonorResponse(
                     group=str(unit["group"]),
-                    donor=str(units.iloc[part]["donor"]),
+                    donor=str(pools.iloc[part]["donor"]),
                     drug=drug.drug,
                     z=round(float(scores.z[part, where]), 3),
-                    n_cells=len(units.iloc[part]["cells"]),
+                    n_cells=len(pools.iloc[part]["cells"]),
                 )
                 for part in split
             ]
@@ -170,7 +218,7 @@ def run(args: DrugArgs, bench: Workbench) -> DrugResult:
         adata.obs[drug.column] = cells.z[:, place].astype(np.float32)
     adata.uns["cellwright_drug_response"] = {"unit": "predicted z of ln IC50", "drugs": chosen}
     far = tuple(
-        str(units.iloc[row]["group"])
+        str(pools.iloc[row]["group"])
         for row, lines in zip(whole, nearest, strict=True)
         if lines and lines[0].similarity < FAR
     )
@@ -183,7 +231,7 @@ def run(args: DrugArgs, bench: Workbench) -> DrugResult:
     )
     table = bench.store.put_file(
         "table",
-        lambda path: _all_drugs(units, scores, transfer).to_csv(path, index=False),
+        lambda path: all_drugs(pools, scores, transfer).to_csv(path, index=False),
         "Predicted response to every drug of the screen, per group and donor",
         tool="predict_drug_response",
         parents=(bench.data.id,) if bench.data else (),
@@ -205,64 +253,73 @@ def run(args: DrugArgs, bench: Workbench) -> DrugResult:
         small_groups=small,
         far_groups=far,
         not_predicted=tuple(left_out),
+        labels=counts,
+        label_context=context.text if context else "",
     )
 
 
-def direction(z: float, low: float, high: float) -> str:
-    """What a prediction says, in words; a lean is no more than that."""
-    if high < 0:
-        return "more sensitive than most cell lines"
-    if low > 0:
-        return "more resistant than most cell lines"
-    if z <= -LEAN:
-        return "leaning sensitive, not distinguishable from the average line"
-    if z >= LEAN:
-        return "leaning resistant, not distinguishable from the average line"
-    return "near the average cell line"
-
-
-def _units(groups: Series, donors: Series | None) -> DataFrame:
-    """Sets of cells to pool: each group whole, and each donor within it; donor None is whole."""
+def _labelled(adata: AnnData, context: Context | None, bench: Workbench) -> tuple[LabelCount, ...]:
+    """Trained response labels in a column of obs, and how many cells have each, by donor."""
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    for name in groups.cat.categories:
-        cells = np.flatnonzero((groups == name).to_numpy())
-        if len(cells) < MIN_CELLS:
-            continue
-        rows.append({"group": str(name), "donor": None, "cells": cells})
-        if donors is None:
-            continue
-        inside = donors.iloc[cells].to_numpy()
-        for donor in sorted(set(inside)):
-            part = cells[inside == donor]
-            if len(part) >= MIN_CELLS:
-                rows.append({"group": str(name), "donor": donor, "cells": part})
-    return pd.DataFrame(rows, columns=["group", "donor", "cells"])
+    if context is None:
+        return ()
+    labels = label_cells(adata, context, bench)
+    adata.obs[COLUMN] = pd.Categorical(labels)
+    column = bench.passport.column("donor") if bench.passport else None
+    donors = adata.obs[column.name].astype(str).to_numpy() if column else None
+    counts = []
+    for label in sorted(set(labels)):
+        own = labels == label
+        n_donors = None if donors is None else _most(labels, donors).count(label)
+        counts.append(LabelCount(label=str(label), n_cells=int(own.sum()), n_donors=n_donors))
+    return tuple(counts)
 
 
-def _pseudobulks(adata: AnnData, units: DataFrame) -> np.ndarray:
-    """Mean of CP10k over the cells of each unit, log1p: (units, genes)."""
-    linear = adata.X.expm1() if hasattr(adata.X, "expm1") else np.expm1(adata.X)
-    rows = [np.asarray(linear[cells].mean(axis=0)).ravel() for cells in units["cells"]]
-    return np.log1p(np.vstack(rows))
+def _most(labels: np.ndarray, donors: np.ndarray) -> list[str]:
+    """The most frequent label of each donor's cells."""
+    found = []
+    for donor in np.unique(donors):
+        names, n = np.unique(labels[donors == donor].astype(str), return_counts=True)
+        found.append(str(names[n.argmax()]))
+    return found
 
 
-def _combine(
-    scores: Any,
-    row: int,
-    split: np.ndarray,
-    drug: int,
-    *,
-    with_donors: bool,
-) -> tuple[float, float, int | None]:
-    """Prediction, half width and number of donors: donors are the replicates when there are two."""
-    half = float(scores.high[row, drug] - scores.z[row, drug])
-    if len(split) < 2:
-        return float(scores.z[row, drug]), half, (len(split) if with_donors else None)
-    values = scores.z[split, drug]
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return float(values.mean()), float(np.hypot(half, NORMAL_80 * error)), len(split)
+def _labels_only(
+    adata: AnnData, context: Context, counts: tuple[LabelCount, ...], bench: Workbench
+) -> DrugResult:
+    """The answer where the screen has no say: scaled values, or a therapy it does not hold."""
+    transfer = _transfer()
+    summary = f"Cells with a response label of {context.text}"
+    return DrugResult(
+        data=bench.put_adata(adata, summary, tool="predict_drug_response"),
+        group_by="",
+        donor_column=None,
+        n_genes=0,
+        n_screen_genes=len(transfer.space.keys),
+        n_lines=int(transfer.card["training_lines"]),
+        mean_skill=0.0,
+        drugs=(),
+        responses=(),
+        labels=counts,
+        label_context=context.text,
+    )
+
+
+def _markers(
+    drug: DrugRecord, adata: AnnData, cells: np.ndarray, knowledge: Knowledge
+) -> tuple[str, ...]:
+    """Known markers of the drug's class that the file measures, with the share of cells."""
+    mechanism = knowledge.drugs.lookup(drug.drug).mechanism or ""
+    place = {key: at for at, key in enumerate(adata.var[KEY_COLUMN].astype(str)) if key}
+    found = []
+    for one in known_markers(drug.drug, drug.targets, f"{drug.pathway} {mechanism}"):
+        match = knowledge.genes.resolve_many([one.gene], "human")[0]
+        at = place.get(match.key or one.gene)
+        if at is not None:
+            share = float((adata.X[cells][:, [at]] > 0).mean())
+            found.append(f"{one.gene} ({one.effect}, {share:.0%} of cells)")
+    return tuple(found)
 
 
 def _standing_out(z: np.ndarray, transfer: DrugTransfer) -> list[str]:
@@ -282,60 +339,6 @@ def _drug_record(drug: str, query: str, knowledge: Knowledge, transfer: DrugTran
         skill=round(float(transfer.skill_D[transfer.drugs.index(drug)]), 3),
         column=f"{PREFIX}{name}",
     )
-
-
-def _targets(
-    drug: DrugRecord, adata: AnnData, cells: np.ndarray, knowledge: Knowledge
-) -> tuple[TargetRecord, ...]:
-    place = {key: at for at, key in enumerate(adata.var[KEY_COLUMN].astype(str)) if key}
-    records = []
-    seen: set[str] = set()
-    for match in knowledge.genes.resolve_many(list(dict.fromkeys(drug.targets)), "human"):
-        if match.status != "ok" or not match.symbol or match.symbol in seen:
-            continue
-        seen.add(match.symbol)
-        at = place.get(match.key or match.symbol)
-        share = None if at is None else round(float((adata.X[cells][:, [at]] > 0).mean()), 3)
-        records.append(TargetRecord(gene=match.symbol, share=share))
-    return tuple(records)
-
-
-def _line_text(line: LineRecord) -> str:
-    return f"{line.line} ({'not measured' if line.z is None else f'{line.z:+.2f}'})"
-
-
-def _target_texts(targets: tuple[TargetRecord, ...]) -> tuple[str, ...]:
-    """The most expressed targets as text; a broad drug has dozens, and a table has no room."""
-    known = sorted(
-        ((one.share, one.gene) for one in targets if one.share is not None), key=lambda one: -one[0]
-    )
-    shown = [f"{gene} ({share:.0%})" for share, gene in known[:MAX_TARGETS]]
-    left = len(known) - len(shown)
-    absent = len(targets) - len(known)
-    shown += [f"{left} more"] if left else []
-    shown += [f"{absent} not measured"] if absent else []
-    return tuple(shown)
-
-
-def _all_drugs(units: DataFrame, scores: Any, transfer: DrugTransfer) -> DataFrame:
-    import pandas as pd
-
-    parts = [
-        pd.DataFrame(
-            {
-                "group": unit["group"],
-                "donor": unit["donor"] or "",
-                "n_cells": len(unit["cells"]),
-                "drug": scores.drugs,
-                "z": scores.z[at].round(3),
-                "low": scores.low[at].round(3),
-                "high": scores.high[at].round(3),
-                "skill": transfer.skill_D.round(3),
-            }
-        )
-        for at, (_index, unit) in enumerate(units.iterrows())
-    ]
-    return pd.concat(parts, ignore_index=True)
 
 
 def _shared_genes(bench: Workbench) -> int | None:
@@ -363,13 +366,14 @@ TOOL = ToolSpec(
     description=(
         "Predict how sensitive each group of human cells is to drugs, from screens of cell lines: "
         "z of ln IC50 with an interval per group and donor, a score per cell, nearest cell lines "
-        "with their measured response, and whether the drug's targets are expressed."
+        "with their measured response, whether the drug's targets are expressed, and the genes "
+        "behind it. Where the cell model was trained on the drug and the kind of cells, a label."
     ),
     args=DrugArgs,
     result=DrugResult,
     run=run,
     needs=Needs(
-        matrix=frozenset({"counts", "log1p", "tpm"}),
+        matrix=frozenset({"counts", "log1p", "tpm", "scaled"}),
         species=frozenset(),
         prepared=frozenset({"clusters"}),
     ),

@@ -13,9 +13,13 @@ from scipy import sparse
 from cellwright.agent.claims import bind, bind_table
 from cellwright.cellmodel.drug import DrugTransfer
 from cellwright.errors import RefusedError
+from cellwright.tools.drug_groups import direction, pseudobulks, units
+from cellwright.tools.drug_labels import contexts, nearest_context, trained_context
 from cellwright.tools.drug_names import resolve_drugs
+from cellwright.tools.drug_reading import known_markers, read_prediction
 from cellwright.tools.drug_records import DrugArgs
-from cellwright.tools.predict_drug_response import TOOL, direction, gate, run
+from cellwright.tools.predict_drug_response import TOOL, gate, run
+from cellwright.tools.selection import keys_of
 from cellwright.tools.workbench import Workbench
 from tests.unit.tools.factory import make_bench
 
@@ -133,8 +137,58 @@ def test_too_few_shared_genes_are_refused(tmp_path: Path) -> None:
     assert "60" in verdict.reason
 
 
-def test_scaled_values_are_not_among_what_it_needs() -> None:
-    assert TOOL.needs.matrix == {"counts", "log1p", "tpm"}
+def test_scaled_values_outside_a_trained_context_are_refused_with_the_nearest(
+    tmp_path: Path,
+) -> None:
+    """Intake lets z-scores through; only a drug and cells with trained labels go on."""
+    assert "scaled" in TOOL.needs.matrix
+    cells = made_cells().copy()
+    cells.X = (cells.X.toarray() - cells.X.mean(0).A1) / (cells.X.toarray().std(0) + 1e-3)
+    bench = make_bench(cells, tmp_path)
+    assert bench.passport is not None
+    assert bench.passport.state == "scaled"
+    verdict = gate(DrugArgs(drugs=("PLX-4720",)), bench.passport, bench)
+    assert verdict.outcome == "refuse"
+    assert "PLX-4720 on A375" in verdict.reason
+
+
+def test_trained_contexts_are_bound_to_drug_cells_and_matrix(tmp_path: Path) -> None:
+    passport = made_bench(tmp_path).passport
+    assert passport is not None
+    tissue = passport.tissue.model_copy(update={"value": "melanoma CD45+"})
+    melanoma = passport.model_copy(update={"tissue": tissue})
+    found = trained_context(("pembrolizumab",), melanoma)
+    assert found is not None
+    assert found.of_patients
+    assert trained_context(("pembrolizumab",), passport) is None
+    assert trained_context(("PLX-4720",), melanoma) is None
+    assert nearest_context(("plx4720",), melanoma).drug == "PLX-4720"
+    assert {one.drug for one in contexts()} == {"PLX-4720", "checkpoint therapy"}
+
+
+def test_kind_and_state_add_up_and_genes_at_the_average_flip_the_call(tmp_path: Path) -> None:
+    bench = made_bench(tmp_path, genes=2500)
+    result = run(DrugArgs(drugs=("paclitaxel",)), bench)
+    transfer, adata = DrugTransfer.load(), bench.adata()
+    for one in result.responses:
+        assert one.tissue in transfer.tissues
+        assert one.z == pytest.approx(one.tissue_z + one.own_z, abs=2e-3)
+        profile = pseudobulks(adata, units(adata.obs["cell_type"], None))[0]
+    reading = read_prediction(transfer, profile, keys_of(adata), "Paclitaxel")
+    z = transfer.predict(profile[None, :], keys_of(adata), ["Paclitaxel"]).z[0, 0]
+    bias = transfer.bias_D[transfer.drugs.index("Paclitaxel")]
+    assert reading.shares.sum() + bias == pytest.approx(z, abs=1e-3)
+    left = z - reading.shares[list(reading.flip)].sum()
+    assert left * z <= 1e-6
+    assert (z - reading.shares[list(reading.flip[:-1])].sum()) * z > 0
+
+
+def test_markers_of_a_class_go_by_targets_and_pathway() -> None:
+    assert {one.gene for one in known_markers("Erlotinib", ("EGFR",), "EGFR signaling")} == {
+        "AXL",
+        "MET",
+    }
+    assert known_markers("Nothing", (), "") == ()
 
 
 @pytest.mark.parametrize(

@@ -1,112 +1,91 @@
-"""Fits the transfer: factors of bulk expression, one ridge per drug, intervals from held-out lines.
+"""Fits the transfer: factors of bulk expression, a ridge shared across drugs, and intervals.
 
 Suffixes: L lines, G genes, K factors, D drugs.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from cellwright.cellmodel.drug.project import FactorSpace
-from cellwright.cellmodel.drug.screen import HELD_OUT_LINES, Keys, Screen, read_screen
+from cellwright.cellmodel.drug.screen import Screen
+from cellwright.cellmodel.drug.sharing import DrugFacts, drug_similarity, smoother
 from cellwright.cellmodel.drug.transfer import EXAMPLE_STRIDE, DrugTransfer, pack_response
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = 0.8
+FILL_TURNS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformPair:
-    """A single-cell pseudobulk of a line that the screen has in bulk.
+    """A single-cell pseudobulk beside the bulk of the same kind of cells.
 
     The difference of the two is what the platform does to a gene. None of the held-out lines may
     be used, or the test would be on lines that the fit has met.
 
     Attributes:
+        name: What it was measured on.
         profile: (G,) log1p CP10k of the pseudobulk.
         keys: Vocabulary keys of the genes.
-        line: The line's name in the screen's expression table.
+        lines: Names in the screen's expression table: the line itself, or lines of its kind.
     """
 
+    name: str
     profile: np.ndarray
     keys: tuple[str | None, ...]
-    line: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
     """How the transfer is fitted.
 
+    All of them were chosen by cross-validation over the training lines, in bulk or with measured
+    platform differences laid over them (suite ``drug-transfer``, ``evals/drug_families.py``).
+
     Attributes:
         factors: Number of factors of expression.
         ridge: Penalty on a drug's weights.
         platform_var: Variance of a gene between platforms, in units of z over a line's genes.
-        shift_share: Share of the measured platform shift that is believed.
+        drug_ridge: Penalty of the sharing across drugs.
+        drug_share: Weight of targets, pathway and structure in that sharing.
         folds: Folds over the training lines for the intervals.
         seed: Seed of the folds.
     """
 
-    factors: int = 150
+    factors: int = 250
     ridge: float = 3000.0
     platform_var: float = 1.0
-    shift_share: float = 0.8
+    drug_ridge: float = 0.5
+    drug_share: float = 0.3
     folds: int = 5
     seed: int = 0
 
 
-def fit_transfer(
-    gdsc_dir: Path,
-    out: Path | None = None,
-    *,
-    keys: Keys | None = None,
-    pairs: Sequence[PlatformPair] = (),
-    config: FitConfig | None = None,
-    held_out: Sequence[str] = HELD_OUT_LINES,
-) -> DrugTransfer:
-    """Fit a transfer on a GDSC folder and save it.
-
-    Args:
-        gdsc_dir: Folder of the two tables.
-        out: Where to save; None does not.
-        keys: Translates gene symbols to vocabulary keys; None keeps the symbols.
-        pairs: Lines measured on both platforms, for the shift; none leaves it at zero.
-        config: How to fit.
-        held_out: Lines that no fit may see.
-    """
-    transfer = fit_screen(
-        read_screen(gdsc_dir, keys, held_out=held_out), pairs=pairs, config=config
-    )
-    if out is not None:
-        transfer.save(out)
-    return transfer
-
-
 def fit_screen(
-    screen: Screen, *, pairs: Sequence[PlatformPair] = (), config: FitConfig | None = None
+    screen: Screen,
+    *,
+    pairs: Sequence[PlatformPair] = (),
+    facts: Mapping[str, DrugFacts] | None = None,
+    config: FitConfig | None = None,
 ) -> DrugTransfer:
     """Fit a transfer on a screen already read."""
     config = config or FitConfig()
+    similarity = drug_similarity(screen.drugs, facts or {})
     train = np.flatnonzero(~screen.held_out)
-    mean, loadings = factorise(screen.expression[train], config.factors)
-    scores = (screen.expression - mean) @ loadings.T
-    left = screen.expression[train] - mean - scores[train] @ loadings
-    space = FactorSpace(
-        keys=screen.keys,
-        mean_G=mean,
-        loadings_KG=loadings,
-        factor_var_K=scores[train].var(0) + 1e-6,
-        residual_var_G=left.var(0) + 1e-3,
-        shift_G=np.zeros_like(mean),
-        examples_LK=scores[train][::EXAMPLE_STRIDE],
-        platform_var=config.platform_var,
+    space = factor_space(screen.expression[train], screen.keys, config)
+    space = replace(space, platform_PG=platform_differences(space, screen, pairs))
+    weights, bias = fit_response(
+        (screen.expression[train] - space.mean_G) @ space.loadings_KG.T,
+        screen.response[train],
+        similarity,
+        config,
     )
-    shift = _platform_shift(space, screen, pairs, config.shift_share)
-    weights, bias = ridge(scores[train], screen.response[train], config.ridge)
-    held = cross_predict(screen, config)
+    held = cross_predict(screen, config, similarity)
     error = np.abs(held - screen.response[train])
     skill = spearman_columns(held, screen.response[train])
     card = {
@@ -114,26 +93,45 @@ def fit_screen(
         "training_lines": len(train),
         "held_out_lines": [screen.names[i] for i in np.flatnonzero(screen.held_out)],
         "drugs": len(screen.drugs),
+        "drugs_with_facts": int((similarity.sum(0) > 0).sum()),
         "genes": len(screen.keys),
         "config": vars(config),
-        "shift_from": sorted({pair.line for pair in pairs}),
+        "platforms_from": [pair.name for pair in pairs],
         "cv_spearman_within_drug": float(np.nanmean(skill)),
         "cv_spearman_over_drugs": float(
             np.nanmean(spearman_columns(held.T, screen.response[train].T))
         ),
     }
     return DrugTransfer(
-        space=replace(space, shift_G=shift),
+        space=space,
         drugs=screen.drugs,
         weights_KD=weights,
         bias_D=bias,
         half_width_D=np.nanquantile(error, INTERVAL, axis=0),
         skill_D=skill,
         lines=screen.names,
-        scores_LK=scores,
+        tissues=screen.tissues or ("",) * len(screen.lines),
+        scores_LK=(screen.expression - space.mean_G) @ space.loadings_KG.T,
         response_LD=pack_response(screen.response),
         held_out_L=screen.held_out,
         card=card,
+    )
+
+
+def factor_space(expression_LG: np.ndarray, keys: Sequence[str], config: FitConfig) -> FactorSpace:
+    """Factors of training lines, with no platform known yet."""
+    mean, loadings = factorise(expression_LG, config.factors)
+    scores = (expression_LG - mean) @ loadings.T
+    left = expression_LG - mean - scores @ loadings
+    return FactorSpace(
+        keys=tuple(keys),
+        mean_G=mean,
+        loadings_KG=loadings,
+        factor_var_K=scores.var(0) + 1e-6,
+        residual_var_G=left.var(0) + 1e-3,
+        platform_PG=np.zeros((0, len(mean)), np.float32),
+        examples_LK=scores[::EXAMPLE_STRIDE],
+        platform_var=config.platform_var,
     )
 
 
@@ -149,34 +147,72 @@ def factorise(expression_LG: np.ndarray, n_factors: int) -> tuple[np.ndarray, np
     return mean.astype(np.float32), loadings.astype(np.float32)
 
 
+def fit_response(
+    scores_LK: np.ndarray,
+    response_LD: np.ndarray,
+    similarity_DD: np.ndarray | None,
+    config: FitConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (K, D) and bias (D,): a ridge over lines, then sharing across drugs.
+
+    Args:
+        scores_LK: Factors of the training lines.
+        response_LD: Their responses, NaN where a pair was not measured.
+        similarity_DD: Of the drugs; None leaves each drug to itself.
+        config: Penalties.
+    """
+    filled, weights, bias = ridge(scores_LK, response_LD, config.ridge)
+    if similarity_DD is not None:
+        smooth = smoother(filled, similarity_DD, config.drug_share, config.drug_ridge)
+        centre = scores_LK.mean(0)
+        level = bias + centre @ weights
+        weights = weights @ smooth
+        bias = level - centre @ weights
+    return weights.astype(np.float32), bias.astype(np.float32)
+
+
 def ridge(
     scores_LK: np.ndarray, response_LD: np.ndarray, penalty: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (K, D) and bias (D,); each drug on the lines in which it was measured."""
-    n_factors, n_drugs = scores_LK.shape[1], response_LD.shape[1]
-    weights = np.zeros((n_factors, n_drugs), np.float32)
-    bias = np.zeros(n_drugs, np.float32)
-    for drug in range(n_drugs):
-        measured = np.isfinite(response_LD[:, drug])
-        x, y = scores_LK[measured].astype(np.float64), response_LD[measured, drug]
-        mean = x.mean(0)
-        x = x - mean
-        gram = x.T @ x + penalty * np.eye(n_factors)
-        weights[:, drug] = np.linalg.solve(gram, x.T @ (y - y.mean()))
-        bias[drug] = y.mean() - mean @ weights[:, drug]
-    return weights, bias
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Responses without gaps (L, D), weights (K, D) and bias (D,).
+
+    Gaps are filled with what the ridge itself predicts there, in turns, so that each drug is
+    fitted on the lines in which it was measured and all drugs share one factorisation.
+    """
+    missing = ~np.isfinite(response_LD)
+    filled = np.where(missing, np.nanmean(response_LD, axis=0), response_LD).astype(np.float64)
+    centre = scores_LK.mean(0)
+    x = (scores_LK - centre).astype(np.float64)
+    solve = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T)
+    for _turn in range(FILL_TURNS):
+        level = filled.mean(0)
+        weights = solve @ (filled - level)
+        filled = np.where(missing, level + x @ weights, response_LD)
+    level = filled.mean(0)
+    weights = solve @ (filled - level)
+    return filled, weights, level - centre @ weights
 
 
-def cross_predict(screen: Screen, config: FitConfig) -> np.ndarray:
+def folds_of(n: int, config: FitConfig) -> np.ndarray:
+    """Fold of each of n training lines."""
+    return np.random.default_rng(config.seed).permutation(n) % config.folds
+
+
+def cross_predict(
+    screen: Screen, config: FitConfig, similarity_DD: np.ndarray | None = None
+) -> np.ndarray:
     """Predictions (training lines, D), each from a fit without the line; factors refitted too."""
     train = np.flatnonzero(~screen.held_out)
-    fold = np.random.default_rng(config.seed).permutation(len(train)) % config.folds
+    fold = folds_of(len(train), config)
     out = np.zeros((len(train), len(screen.drugs)), np.float32)
     for number in range(config.folds):
         rest, test = train[fold != number], train[fold == number]
         mean, loadings = factorise(screen.expression[rest], config.factors)
-        weights, bias = ridge(
-            (screen.expression[rest] - mean) @ loadings.T, screen.response[rest], config.ridge
+        weights, bias = fit_response(
+            (screen.expression[rest] - mean) @ loadings.T,
+            screen.response[rest],
+            similarity_DD,
+            config,
         )
         out[fold == number] = (screen.expression[test] - mean) @ loadings.T @ weights + bias
         logger.info("fold %d of %d", number + 1, config.folds)
@@ -198,19 +234,18 @@ def spearman_columns(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
     return out
 
 
-def _platform_shift(
-    space: FactorSpace, screen: Screen, pairs: Sequence[PlatformPair], share: float
+def platform_differences(
+    space: FactorSpace, screen: Screen, pairs: Sequence[PlatformPair]
 ) -> np.ndarray:
-    """Mean difference of pseudobulk and bulk per gene (G,); zero where no pair measured it."""
-    total = np.zeros(len(space.keys), np.float32)
-    count = np.zeros(len(space.keys), np.float32)
-    for pair in pairs:
-        line = screen.lines.index(pair.line)
-        if screen.held_out[line]:
-            msg = f"{pair.line} is held out for testing and cannot teach the platform shift."
+    """Pseudobulk less bulk per gene (P, G) of each pair; zero where the pair has no such gene."""
+    out = np.zeros((len(pairs), len(space.keys)), np.float32)
+    for row, pair in enumerate(pairs):
+        lines = [screen.lines.index(line) for line in pair.lines]
+        held = [screen.lines[line] for line in lines if screen.held_out[line]]
+        if held:
+            msg = f"{', '.join(held)}: held out for testing and cannot teach what platforms do."
             raise ValueError(msg)
         placement = space.place(pair.keys)
         mapped = placement.mapped(pair.profile[None, :])[0]
-        total[placement.genes] += mapped - screen.expression[line, placement.genes]
-        count[placement.genes] += 1
-    return share * total / np.maximum(count, 1)
+        out[row, placement.genes] = mapped - screen.expression[lines][:, placement.genes].mean(0)
+    return out

@@ -9,6 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
+#: Prior variance of how much of a measured platform difference a profile carries: wide, so that
+#: the profile says.
+PLATFORM_SIZE = 10.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FactorSpace:
@@ -20,9 +24,10 @@ class FactorSpace:
         loadings_KG: Orthonormal factors.
         factor_var_K: Variance of each factor over the training lines.
         residual_var_G: Variance of a gene that the factors leave.
-        shift_G: What single-cell pseudobulk shows above bulk of the same line; 0 where unknown.
+        platform_PG: Differences between single-cell pseudobulk and bulk of the same kind of cells,
+            one row per file they were measured on; how much of each a profile carries is unknown.
         examples_LK: Factors of some lines: the shape of the distribution is read off them.
-        platform_var: Variance of a gene between platforms beyond its mean shift.
+        platform_var: Variance of a gene between platforms beyond those differences.
     """
 
     keys: tuple[str, ...]
@@ -30,7 +35,7 @@ class FactorSpace:
     loadings_KG: np.ndarray
     factor_var_K: np.ndarray
     residual_var_G: np.ndarray
-    shift_G: np.ndarray
+    platform_PG: np.ndarray
     examples_LK: np.ndarray
     platform_var: float = 1.0
 
@@ -57,9 +62,11 @@ class Placement:
     """The projection for one list of measured genes.
 
     A profile is ranked over the shared genes and mapped onto the values that bulk lines take
-    there, the platform's shift is taken off, and the factors follow as the posterior mean of a
-    factor model in which each gene counts by the inverse of its noise. Missing genes need no
-    filling in: they leave the factors nearer to zero and less certain.
+    there; the factors follow as the posterior mean of a factor model in which each gene counts by
+    the inverse of its noise. Differences between platforms are noise of unknown size along known
+    directions, so that a bulk profile loses next to nothing by them and a single-cell one is
+    corrected by as much as it shows. Missing genes need no filling in: they leave the factors
+    nearer to zero and less certain.
     """
 
     space: FactorSpace
@@ -73,9 +80,22 @@ class Placement:
         weight_M = 1.0 / (space.residual_var_G[self.genes] + space.platform_var)
         loadings_KM = space.loadings_KG[:, self.genes]
         weighted_KM = loadings_KM * weight_M
+        platform_PM = space.platform_PG[:, self.genes] * np.sqrt(PLATFORM_SIZE)
+        if len(platform_PM):
+            # Woodbury: the inverse of diagonal noise plus the platform's directions.
+            own_PM = platform_PM * weight_M
+            inner = np.eye(len(platform_PM)) + own_PM @ platform_PM.T
+            weighted_KM = weighted_KM - (weighted_KM @ platform_PM.T) @ np.linalg.solve(
+                inner, own_PM
+            )
         precision = weighted_KM @ loadings_KM.T + np.diag(1.0 / space.factor_var_K)
         covariance = np.linalg.inv(precision)
         return covariance @ weighted_KM, covariance
+
+    @property
+    def to_factors_KM(self) -> np.ndarray:
+        """The linear map (K, M) from centred, mapped profiles to factors."""
+        return self._solved[0]
 
     @property
     def covariance_KK(self) -> np.ndarray:
@@ -91,12 +111,12 @@ class Placement:
         return targets
 
     def mapped(self, profiles_NG: np.ndarray) -> np.ndarray:
-        """Map (N, genes of the file) values onto bulk values: (N, M), shift taken off."""
+        """Map (N, genes of the file) values onto bulk values: (N, M)."""
         values = np.asarray(profiles_NG)[:, self.columns]
         ranks = _ranks(values)
         targets = self._targets
         steps = (np.arange(len(targets)) + 0.5) / max(len(targets), 1)
-        return np.interp(ranks, steps, targets) - self.space.shift_G[self.genes]
+        return np.interp(ranks, steps, targets)
 
     def factors(self, profiles_NG: np.ndarray) -> np.ndarray:
         """Factors (N, K) of profiles (N, genes of the file) on any monotone scale."""

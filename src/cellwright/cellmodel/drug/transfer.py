@@ -6,7 +6,7 @@ Suffixes: N profiles, G genes of the file, K factors, L lines, D drugs.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from cellwright.cellmodel.drug.project import FactorSpace, Placement
 from cellwright.errors import CellwrightError
 
-FORMAT = 1
+FORMAT = 2
 PACKAGED = Path(__file__).parent / "artifact"
 #: A response is stored as a whole number of these steps of z.
 STEP = 0.05
@@ -23,6 +23,10 @@ MISSING = -128
 #: Half width of the central 80 % of a standard normal.
 NORMAL_80 = 1.2816
 BLOCK = 2048
+#: Lines that a tissue needs for its mean to be shown.
+MIN_TISSUE = 5
+#: Lines at the screen's average that a tissue's mean is taken together with.
+TISSUE_PRIOR = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +54,14 @@ class NearestLine:
 
     Attributes:
         line: Its name, as the screen writes it.
+        tissue: Its tissue, as the screen describes it; empty where it does not.
         similarity: Cosine in the factor space, -1 to 1.
         measured: Measured z of ln IC50 per drug asked about, where it was measured.
         held_out: The line was kept out of every fit.
     """
 
     line: str
+    tissue: str
     similarity: float
     measured: dict[str, float]
     held_out: bool
@@ -73,6 +79,7 @@ class DrugTransfer:
         half_width_D: 80 % quantile of the absolute held-out error of each drug.
         skill_D: Held-out Spearman correlation over lines of each drug (cross-validated).
         lines: Names of the L lines, as the screen writes them.
+        tissues: Their tissues, as the screen describes them; empty where it does not.
         scores_LK: Their factors.
         response_LD: int8, measured z in steps of ``STEP``; ``MISSING`` where not measured.
         held_out_L: Lines that no fit saw.
@@ -86,6 +93,7 @@ class DrugTransfer:
     half_width_D: np.ndarray
     skill_D: np.ndarray
     lines: tuple[str, ...]
+    tissues: tuple[str, ...]
     scores_LK: np.ndarray
     response_LD: np.ndarray
     held_out_L: np.ndarray
@@ -110,7 +118,7 @@ class DrugTransfer:
             loadings=space.loadings_KG.astype(np.float16),
             factor_var=space.factor_var_K.astype(np.float32),
             residual_var=space.residual_var_G.astype(np.float16),
-            shift=space.shift_G.astype(np.float16),
+            platform=space.platform_PG.astype(np.float16),
             weights=self.weights_KD.astype(np.float16),
             bias=self.bias_D.astype(np.float32),
             half_width=self.half_width_D.astype(np.float32),
@@ -125,6 +133,7 @@ class DrugTransfer:
             "platform_var": space.platform_var,
             "drugs": self.drugs,
             "lines": self.lines,
+            "tissues": self.tissues,
             "card": self.card,
         }
         text = json.dumps(record, ensure_ascii=False)
@@ -223,6 +232,48 @@ class DrugTransfer:
             for row, lines in enumerate(order)
         ]
 
+    @cached_property
+    def measured_LD(self) -> np.ndarray:
+        """Measured z (L, D), NaN where a pair was not measured."""
+        return np.where(self.response_LD == MISSING, np.nan, self.response_LD * STEP)
+
+    @cached_property
+    def tissue_table(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+        """Tissues of ``MIN_TISSUE`` training lines and more.
+
+        Returns:
+            Names of the T tissues, mean measured z (T, D), mean factors (T, K), lines (T,).
+        """
+        tissues = np.array(self.tissues)
+        names, response, factors, counts = [], [], [], []
+        for name in sorted(set(self.tissues) - {""}):
+            own = (tissues == name) & ~self.held_out_L
+            if own.sum() < MIN_TISSUE:
+                continue
+            measured = self.measured_LD[own]
+            n = np.isfinite(measured).sum(0)
+            # Where a tissue was hardly screened with a drug, its mean is drawn to the screen's.
+            response.append(np.nansum(measured, axis=0) / (n + TISSUE_PRIOR))
+            names.append(name)
+            factors.append(self.scores_LK[own].mean(0))
+            counts.append(int(own.sum()))
+        return tuple(names), np.array(response), np.array(factors), np.array(counts)
+
+    def nearest_tissues(
+        self, profiles: Any, keys: Sequence[str | None]
+    ) -> list[tuple[str, float, int, np.ndarray]]:
+        """For each profile, the tissue whose lines are nearest in expression on average.
+
+        Returns:
+            Name, cosine in the factor space, number of its lines, and their mean measured z (D,).
+        """
+        names, response, means, counts = self.tissue_table
+        near = _unit(self.factors(profiles, self.place(keys))) @ _unit(means).T
+        return [
+            (names[at], float(near[row, at]), int(counts[at]), response[at])
+            for row, at in enumerate(near.argmax(axis=1))
+        ]
+
     def _line(self, line: int, similarity: float, columns: np.ndarray) -> NearestLine:
         measured = {
             self.drugs[drug]: round(int(self.response_LD[line, drug]) * STEP, 2)
@@ -231,6 +282,7 @@ class DrugTransfer:
         }
         return NearestLine(
             line=self.lines[line],
+            tissue=self.tissues[line],
             similarity=similarity,
             measured=measured,
             held_out=bool(self.held_out_L[line]),
@@ -274,7 +326,7 @@ def _load(folder: Path) -> DrugTransfer:
         loadings_KG=single["loadings"],
         factor_var_K=single["factor_var"],
         residual_var_G=single["residual_var"],
-        shift_G=single["shift"],
+        platform_PG=single["platform"],
         examples_LK=scores[~a["held_out"]][::EXAMPLE_STRIDE],
         platform_var=record["platform_var"],
     )
@@ -286,6 +338,7 @@ def _load(folder: Path) -> DrugTransfer:
         half_width_D=single["half_width"],
         skill_D=single["skill"],
         lines=tuple(record["lines"]),
+        tissues=tuple(record["tissues"]),
         scores_LK=scores,
         response_LD=a["response"],
         held_out_L=a["held_out"],

@@ -1,103 +1,118 @@
-"""Drug transfer: predicted against measured response of lines that no fit has seen."""
+"""Drug transfer: families by cross-validation, then once the lines that no fit has seen.
+
+Three views. Lines of GDSC left out of the fit, by fold or by site of origin, in bulk or carrying a
+measured difference between platforms (``evals/drug_families.py``); there everything was chosen. The
+eight held-out lines by their own bulk profile. Five of them as pseudobulks of single cells.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cellwright.cellmodel.drug import DrugTransfer
-from cellwright.cellmodel.drug.fit import FitConfig, cross_predict
+from cellwright.cellmodel.drug.fit import (
+    FitConfig,
+    factor_space,
+    fit_response,
+    folds_of,
+    platform_differences,
+    spearman_columns,
+)
 from cellwright.cellmodel.drug.screen import Screen, read_screen
-from cellwright.cellmodel.drug.transfer import MISSING, STEP
+from cellwright.cellmodel.drug.sharing import drug_similarity
+from cellwright.evals import drug_families as families
+from cellwright.evals.drug_cells import LINES, LineCells, pooled, read_cells
+from cellwright.evals.drug_embedding import LineEmbedder
+from cellwright.evals.drug_families import Protocol
+from cellwright.evals.drug_figures import draw_families, draw_held_out
+from cellwright.evals.drug_inputs import PAIRED, read_facts, read_pairs
 from cellwright.evals.metrics import interval_coverage, over_seeds, spearman
 from cellwright.evals.task import OURS, EvalContext, EvalRow, Score
 
 SUITE = "drug-transfer"
-FILES = (
-    "mixology_celseq2_5cl_p1",
-    "mixology_celseq2_5cl_p2",
-    "mixology_celseq2",
-    "mixology_dropseq",
-)
-LINES = {
-    "H1975": "NCIH1975",
-    "H2228": "NCIH2228",
-    "HCC827": "HCC827",
-    "A549": "A549",
-    "H838": "NCIH838",
-}
-EGFR_DRUGS = ("Erlotinib", "Gefitinib", "Afatinib")
+PLATES = ("mixology_celseq2_5cl_p1", "mixology_celseq2_5cl_p2")
+FILES = (*PLATES, "mixology_celseq2", "mixology_dropseq")
+EGFR_DRUGS = (
+    "Erlotinib", "Gefitinib", "Afatinib", "Lapatinib", "Osimertinib", "Sapitinib", "AZD3759",
+)  # fmt: skip
 SMALL = 30
+NULL_DRAWS = 20
+TIMED_CELLS = 10_000
+BULK, POOLED = "held-out lines", "held-out lines, pseudobulk"
+UNCORRECTED = f"{OURS}-uncorrected"
+PLATFORM_VARS = (0.1, 0.35, 4.0)
+"""Values tried beside the one that ships."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Truth:
-    """What predictions are held against.
+class _Bench:
+    """What rows are made from: the packaged transfer, the screen, and what families are given."""
 
-    Attributes:
-        transfer: The transfer.
-        measured: Measured z (D,) of each line, as the expression table names it.
-        mean_line: Mean z (D,) of the training lines.
-        seeds: Number of seeds of shuffles and draws.
-    """
-
+    context: EvalContext
     transfer: DrugTransfer
-    measured: Mapping[str, np.ndarray]
-    mean_line: np.ndarray
-    seeds: int
+    screen: Screen
+    protocol: Protocol
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Cells:
-    """A single-cell file of lines.
-
-    Attributes:
-        file: Its name.
-        linear: (B, G) CSR, CP10k.
-        keys: Vocabulary keys of the G genes.
-        labels: Line of each cell.
-        groups: Lines that the screen has.
-    """
-
-    file: str
-    linear: Any
-    keys: list[str | None]
-    labels: np.ndarray
-    groups: list[str]
+    @property
+    def measured(self) -> dict[str, np.ndarray]:
+        """Measured z (D,) of each line."""
+        return dict(zip(self.screen.lines, self.screen.response, strict=True))
 
 
 def run(context: EvalContext) -> list[EvalRow]:
-    """Held-out lines in bulk and as pseudobulks, and cross-validation over the other lines."""
-    transfer = DrugTransfer.load()
-    keys_of = context.knowledge.genes.keys
-    screen = read_screen(context.data_dir / "gdsc", lambda names: keys_of(list(names), "human"))
-    truth = _Truth(
-        transfer=transfer,
-        measured=dict(zip(screen.lines, screen.response, strict=True)),
-        mean_line=np.nanmean(screen.response[~screen.held_out], axis=0),
-        seeds=context.seeds,
-    )
-    rows = _bulk(transfer, screen)
-    rows += _folds(context, screen)
-    profiles: dict[str, tuple[list[str], np.ndarray]] = {}
+    """Choose in the screen, measure on held-out lines, and draw both."""
+    bench = _bench(context)
+    rows = [*_folds(bench), *_sites(bench), *_disguised(bench), *_bulk(bench)]
+    found: dict[str, tuple[LineCells, np.ndarray]] = {}
     for file in FILES:
         path = context.data_dir / f"{file}.h5ad"
         if not path.is_file():
             context.say(f"{SUITE}: {file} is missing, left out")
             continue
         context.say(f"{SUITE}: {file}")
-        cells = _read(path, lambda names: list(keys_of(names, "human")))
-        found, z = _single_cell(cells, truth)
-        rows += found
-        profiles[file] = (cells.groups, z)
-    if {"mixology_celseq2_5cl_p1", "mixology_celseq2_5cl_p2"} <= profiles.keys():
-        rows.append(_agreement(profiles))
+        cells = read_cells(path, lambda names: list(context.knowledge.genes.keys(names, "human")))
+        more, z = _single_cell(cells, bench)
+        rows += more
+        found[file] = cells, z
+    rows += _summaries(rows)
+    if set(PLATES) <= found.keys():
+        rows.append(_agreement(*(found[plate] for plate in PLATES)))
+        draw_held_out(found[PLATES[0]], bench.measured, bench.transfer.drugs, context.figures)
+    if found:
+        rows.append(_speed(next(iter(found.values()))[0], bench))
+    draw_families(rows, context.figures)
     return [row for row in rows if math.isfinite(row.mean)]
+
+
+def _bench(context: EvalContext) -> _Bench:
+    knowledge, folder = context.knowledge, context.data_dir / "gdsc"
+
+    def keys(names: Iterable[str]) -> list[str | None]:
+        return list(knowledge.genes.keys(list(names), "human"))
+
+    screen = read_screen(folder, keys)
+    pairs = read_pairs(context.data_dir, screen, keys)
+    config = FitConfig()
+    space = factor_space(screen.expression[~screen.held_out], screen.keys, config)
+    platforms = {}
+    for pair in pairs:
+        difference = platform_differences(space, screen, [pair])[0]
+        measured = np.isin(screen.keys, [key for key in pair.keys if key])
+        platforms[pair.name] = np.where(measured, difference, np.nan)
+    model = context.cell_model
+    protocol = Protocol(
+        screen=screen,
+        similarity=drug_similarity(screen.drugs, read_facts(folder, knowledge, screen.drugs)),
+        platforms=platforms,
+        embed=LineEmbedder(model, screen.keys, pairs[0]) if model else None,
+        config=config,
+    )
+    return _Bench(context=context, transfer=DrugTransfer.load(), screen=screen, protocol=protocol)
 
 
 def _row(data: str, split: str, metric: str, system: str, score: Score) -> EvalRow:
@@ -122,149 +137,226 @@ def _pairs(truth: np.ndarray, guess: np.ndarray, seed: int = 0) -> Score:
     return Score(mean=mean, low=min(low, mean), high=max(high, mean), n=len(known))
 
 
-def _nearest(transfer: DrugTransfer, scores_NK: np.ndarray, screen_like: np.ndarray) -> np.ndarray:
-    """Measured response of the nearest training line; the next nearest where it is missing."""
-    train = np.flatnonzero(~transfer.held_out_L)
-    lines = transfer.scores_LK[train]
-    unit = lines / np.linalg.norm(lines, axis=1, keepdims=True)
-    near = np.argsort(-(scores_NK @ unit.T), axis=1)
-    out = np.full((len(scores_NK), len(transfer.drugs)), np.nan)
-    for row, order in enumerate(near):
-        for line in order[:50]:
-            gap = np.isnan(out[row])
-            out[row, gap] = screen_like[train[line], gap]
-    return out
+# -- lines of the screen left out ---------------------------------------------------------------
 
 
-def _bulk(transfer: DrugTransfer, screen: Screen) -> list[EvalRow]:
-    """The held-out lines by their own bulk expression, and the cover of the intervals."""
-    held = np.flatnonzero(screen.held_out)
-    scores = (screen.expression[held] - transfer.space.mean_G) @ transfer.space.loadings_KG.T
-    guess = scores @ transfer.weights_KD + transfer.bias_D
-    near = _nearest(transfer, scores, screen.response)
-    mean_line = np.nanmean(screen.response[~screen.held_out], axis=0)
+def _both_ways(
+    data: str, split: str, runs: Sequence[Mapping[str, np.ndarray]], truth: np.ndarray
+) -> list[EvalRow]:
+    """Within each drug over lines, and within each line over drugs, mean and range over seeds."""
     rows = []
-    for at, line in enumerate(held):
-        truth, name = screen.response[line], f"bulk {screen.lines[line]}"
-        for system, value in ((OURS, guess[at]), ("nearest-line", near[at])):
-            metric = "spearman_over_drugs"
-            rows.append(_row(name, "held-out lines", metric, system, _pairs(truth, value)))
-        half = transfer.half_width_D
-        cover = interval_coverage(truth, guess[at] - half, guess[at] + half)
-        n = int(np.isfinite(truth).sum())
-        rows.append(_row(name, "held-out lines", "interval_coverage", OURS, _one(cover, n)))
-        for system, value in (
-            (OURS, guess[at]),
-            ("drug-mean", mean_line),
-            ("nearest-line", near[at]),
+    for system in runs[0]:
+        within = [float(np.nanmean(spearman_columns(one[system], truth))) for one in runs]
+        over = [float(np.nanmean(spearman_columns(one[system].T, truth.T))) for one in runs]
+        for metric, values, n in (
+            ("spearman_within_drug", within, truth.shape[1]),
+            ("spearman_over_drugs", over, len(truth)),
         ):
-            error = float(np.nanmean(np.abs(truth - value)))
-            rows.append(_row(name, "held-out lines", "absolute_error", system, _one(error, n)))
+            rows.append(_row(data, split, metric, system, over_seeds(values, n)))
     return rows
 
 
-def _folds(context: EvalContext, screen: Screen) -> list[EvalRow]:
-    """Cross-validation over the training lines: within each drug, and over drugs for each line."""
-    train = np.flatnonzero(~screen.held_out)
-    truth = screen.response[train]
-    found: dict[tuple[str, str], list[float]] = {}
-    for seed in range(context.seeds):
-        context.say(f"{SUITE}: cross-validation over GDSC lines, seed {seed}")
-        systems = {OURS: cross_predict(screen, FitConfig(seed=seed))}
-        systems["nearest-line"] = _nearest_in_folds(screen, train, seed)
-        shuffled = np.random.default_rng(seed).permutation(len(train))
-        systems["shuffled-expression"] = systems[OURS][shuffled]
-        for system, guess in systems.items():
-            within = [spearman(guess[:, d], truth[:, d]) for d in range(truth.shape[1])]
-            over = [spearman(guess[at], truth[at]) for at in range(len(train))]
-            found.setdefault(("spearman_within_drug", system), []).append(float(np.nanmean(within)))
-            found.setdefault(("spearman_over_drugs", system), []).append(float(np.nanmean(over)))
-    n = {"spearman_within_drug": truth.shape[1], "spearman_over_drugs": len(train)}
-    return [
-        _row("gdsc", "5-fold over lines", metric, system, over_seeds(values, n[metric]))
-        for (metric, system), values in found.items()
-    ]
+def _folds(bench: _Bench) -> list[EvalRow]:
+    """Five folds over the training lines, and predictions handed to other lines or drugs."""
+    protocol, runs = bench.protocol, []
+    truth = bench.screen.response[protocol.train]
+    for seed in range(bench.context.seeds):
+        bench.context.say(f"{SUITE}: five folds over lines, seed {seed}")
+        config = replace(protocol.config, seed=seed)
+        found = families.leave_out(protocol, folds_of(len(truth), config))
+        draw = np.random.default_rng(seed)
+        ours = found[families.SHARED]
+        found["shuffled-expression"] = ours[draw.permutation(len(truth))]
+        found["shuffled-drugs"] = ours[:, draw.permutation(truth.shape[1])]
+        runs.append(found)
+    return _both_ways("gdsc", "5-fold over lines", runs, truth)
 
 
-def _nearest_in_folds(screen: Screen, train: np.ndarray, seed: int, folds: int = 5) -> np.ndarray:
-    """Response of the line nearest by expression in the other folds."""
-    fold = np.random.default_rng(seed).permutation(len(train)) % folds
-    centred = screen.expression[train] - screen.expression[train].mean(0)
-    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    near = unit @ unit.T
-    near[fold[:, None] == fold[None, :]] = -np.inf
-    order = np.argsort(-near, axis=1)[:, :50]
+def _sites(bench: _Bench) -> list[EvalRow]:
+    """Every site of origin left out once: no line of the tissue is known."""
+    bench.context.say(f"{SUITE}: sites left out")
+    protocol = bench.protocol
+    fold = families.site_folds(bench.screen)
+    found = families.leave_out(protocol, fold)
+    # The mean of the tissue itself is not known here; what is, is that of the nearest one.
+    found.pop(families.TISSUE, None)
+    truth = bench.screen.response[protocol.train]
+    rows = _both_ways("gdsc", "leave one site out", [found], truth)
+    for system, guess in found.items():
+        inside = [
+            float(np.nanmean(spearman_columns(guess[fold == site], truth[fold == site])))
+            for site in np.unique(fold)
+            if (fold == site).sum() >= SMALL
+        ]
+        score = Score(mean=float(np.mean(inside)), low=min(inside), high=max(inside), n=len(inside))
+        metric = "spearman_within_drug_and_site"
+        rows.append(_row("gdsc", "leave one site out", metric, system, score))
+    return rows
+
+
+def _disguised(bench: _Bench) -> list[EvalRow]:
+    """Left-out lines as another platform would show them, with and without the correction."""
+    protocol = bench.protocol
+    truth = bench.screen.response[protocol.train]
+    fold = folds_of(len(truth), protocol.config)
+    rows = []
+    for name in PAIRED:
+        bench.context.say(f"{SUITE}: lines disguised as {name}")
+        found = families.leave_out(protocol, fold, disguise=name)
+        only = (families.SHARED,)
+        for system, value, corrected in (
+            (UNCORRECTED, protocol.config.platform_var, False),
+            *((f"{OURS}-platform-var-{value}", value, True) for value in PLATFORM_VARS),
+        ):
+            other = replace(protocol, config=replace(protocol.config, platform_var=value))
+            one = families.leave_out(other, fold, disguise=name, corrected=corrected, families=only)
+            found[system] = one[families.SHARED]
+        data = f"gdsc seen as {name.partition('_')[0]}"
+        rows += _both_ways(data, "5-fold over lines, disguised", [found], truth)
+    return rows
+
+
+# -- held-out lines -----------------------------------------------------------------------------
+
+
+def _held_out(
+    name: str,
+    split: str,
+    truth: np.ndarray,
+    guesses: Mapping[str, np.ndarray],
+) -> list[EvalRow]:
+    """Order of drugs and size of the error for one line."""
+    rows = []
+    n = int(np.isfinite(truth).sum())
+    for system, guess in guesses.items():
+        if system != "drug-mean":
+            # The mean z of every drug is zero: it puts drugs into no order.
+            rows.append(_row(name, split, "spearman_over_drugs", system, _pairs(truth, guess)))
+        error = float(np.nanmean(np.abs(truth - guess)))
+        rows.append(_row(name, split, "absolute_error", system, _one(error, n)))
+    return rows
+
+
+def _rivals(
+    bench: _Bench, factors: np.ndarray, profiles: np.ndarray, genes: np.ndarray, lines: list[str]
+) -> dict[str, np.ndarray]:
+    """What the other families and naive guesses say of held-out profiles (N, D)."""
+    screen, train, space = bench.screen, bench.protocol.train, bench.transfer.space
+    scores = (screen.expression[train] - space.mean_G) @ space.loadings_KG.T
     response = screen.response[train]
-    out = np.full_like(response, np.nan)
-    for rank in range(order.shape[1]):
-        gap = np.isnan(out)
-        out[gap] = response[order[:, rank]][gap]
+    weights, bias = fit_response(scores, response, None, bench.protocol.config)
+    tissues = np.array(screen.tissues, object)
+    own = np.array([screen.tissues[screen.lines.index(line)] for line in lines], object)
+    out = {families.LINEAR: factors @ weights + bias}
+    if bench.protocol.embed:
+        known = bench.protocol.embed(screen.expression[train], genes)
+        asked = bench.protocol.embed(profiles, genes)
+        out[families.EMBEDDING] = families.on_vectors(known, response, asked)
+    out[families.NEAREST] = families.nearest(factors, scores, response)
+    out[families.TISSUE] = families.tissue_mean(own, tissues[train], response)
+    out["drug-mean"] = np.tile(np.nanmean(response, axis=0), (len(lines), 1))
     return out
 
 
-def _read(path: Path, keys_of: Callable[[list[str]], list[str | None]]) -> _Cells:
-    import anndata
-
-    adata = anndata.read_h5ad(path)
-    labels = adata.obs["cell_type"].astype(str).to_numpy()
-    return _Cells(
-        file=path.stem,
-        linear=_cp10k(adata.X),
-        keys=keys_of([str(name) for name in adata.var_names]),
-        labels=labels,
-        groups=[group for group in sorted(set(labels)) if group in LINES],
-    )
-
-
-def _single_cell(cells: _Cells, truth: _Truth) -> tuple[list[EvalRow], np.ndarray]:
-    """Lines by the pseudobulk of their single cells; also the predictions (groups, D)."""
-    transfer, file, keys = truth.transfer, cells.file, cells.keys
-    pooled = _pool(cells.linear, [np.flatnonzero(cells.labels == g) for g in cells.groups])
-    found = transfer.predict(pooled, keys)
-    factors = transfer.factors(pooled, transfer.place(keys))
-    response = np.where(transfer.response_LD == MISSING, np.nan, transfer.response_LD * STEP)
-    near = _nearest(transfer, factors, response)
-    split = "held-out lines, pseudobulk"
+def _bulk(bench: _Bench) -> list[EvalRow]:
+    """The held-out lines by their own bulk expression, and the cover of the intervals."""
+    screen, transfer = bench.screen, bench.transfer
+    held = np.flatnonzero(screen.held_out)
+    profiles = screen.expression[held]
+    factors = (profiles - transfer.space.mean_G) @ transfer.space.loadings_KG.T
+    guess = factors @ transfer.weights_KD + transfer.bias_D
+    lines = [screen.lines[line] for line in held]
+    genes = np.arange(len(screen.keys))
+    systems = {OURS: guess, **_rivals(bench, factors, profiles, genes, lines)}
     rows = []
-    for at, group in enumerate(cells.groups):
-        real, name = truth.measured[LINES[group]], f"{file} {group}"
+    for at, line in enumerate(held):
+        truth, name = screen.response[line], f"bulk {screen.lines[line]}"
+        rows += _held_out(name, BULK, truth, {key: one[at] for key, one in systems.items()})
+        half = transfer.half_width_D
+        cover = interval_coverage(truth, guess[at] - half, guess[at] + half)
+        n = int(np.isfinite(truth).sum())
+        rows.append(_row(name, BULK, "interval_coverage", OURS, _one(cover, n)))
+    return rows
+
+
+def _single_cell(cells: LineCells, bench: _Bench) -> tuple[list[EvalRow], np.ndarray]:
+    """Lines by the pseudobulk of their single cells; also the predictions (groups, D)."""
+    transfer, measured = bench.transfer, bench.measured
+    profiles = pooled(cells.linear, [cells.of(group) for group in cells.groups])
+    found = transfer.predict(profiles, cells.keys)
+    placement = transfer.place(cells.keys)
+    full = np.zeros((len(profiles), len(transfer.space.keys)), np.float32)
+    full[:, placement.genes] = profiles[:, placement.columns]
+    lines = [LINES[group] for group in cells.groups]
+    factors = transfer.factors(profiles, placement)
+    bare = replace(
+        transfer, space=replace(transfer.space, platform_PG=np.zeros((0, full.shape[1])))
+    )
+    systems = {
+        OURS: found.z,
+        UNCORRECTED: bare.predict(profiles, cells.keys).z,
+        **_rivals(bench, factors, full, placement.genes, lines),
+    }
+    rows = []
+    for at, (group, line) in enumerate(zip(cells.groups, lines, strict=True)):
+        real, name = measured[line], f"{cells.file} {group}"
+        rows += _held_out(name, POOLED, real, {key: one[at] for key, one in systems.items()})
+        rows += _nulls(at, found.z, profiles, cells, bench)
         n = int(np.isfinite(real).sum())
-        shuffled = []
-        for seed in range(truth.seeds):
-            genes = np.random.default_rng(seed).permutation(len(keys))
-            null = transfer.predict(pooled[[at]], [keys[gene] for gene in genes]).z[0]
-            shuffled.append(spearman(real, null))
         cover = interval_coverage(real, found.low[at], found.high[at])
-        rows += [
-            _row(name, split, "spearman_over_drugs", OURS, _pairs(real, found.z[at])),
-            _row(name, split, "spearman_over_drugs", "nearest-line", _pairs(real, near[at])),
-            _row(name, split, "spearman_over_drugs", "shuffled-genes", over_seeds(shuffled, n)),
-            _row(name, split, "interval_coverage", OURS, _one(cover, n)),
-        ]
-        guesses = {OURS: found.z[at], "drug-mean": truth.mean_line, "nearest-line": near[at]}
-        for system, value in guesses.items():
-            error = float(np.nanmean(np.abs(real - value)))
-            rows.append(_row(name, split, "absolute_error", system, _one(error, n)))
-    rows.append(_small_groups(cells, found.z, truth))
+        rows.append(_row(name, POOLED, "interval_coverage", OURS, _one(cover, n)))
+    rows.append(_small_groups(cells, found.z, bench))
     if "HCC827" in cells.groups:
-        rows += _egfr(transfer, cells.groups, found.z, file)
+        rows += _egfr(cells, systems, transfer)
     return rows, found.z
 
 
-def _pool(linear: Any, picks: Sequence[np.ndarray]) -> np.ndarray:
-    return np.log1p(np.vstack([np.asarray(linear[p].mean(axis=0)).ravel() for p in picks]))
+def _nulls(
+    at: int, z: np.ndarray, profiles: np.ndarray, cells: LineCells, bench: _Bench
+) -> list[EvalRow]:
+    """What is left without the profile, without its deviations, and with another line's.
+
+    A profile with its genes shuffled is no cell at all: it lies off the mean of all lines by that
+    mean itself, always the same way, and the response to that way is what it scores, whatever the
+    seed. Deviations from the mean, shuffled, carry nothing in common and are the fair null.
+    """
+    transfer, group = bench.transfer, cells.groups[at]
+    name, real = f"{cells.file} {group}", bench.measured[LINES[group]]
+    placement = transfer.place(cells.keys)
+    centre = transfer.space.mean_G[placement.genes]
+    away = placement.mapped(profiles[[at]])[0] - centre
+    scores: dict[str, list[float]] = {}
+    for seed in range(NULL_DRAWS):
+        draw = np.random.default_rng(seed)
+        order = draw.permutation(len(cells.keys))
+        shuffled = transfer.predict(profiles[[at]], [cells.keys[gene] for gene in order]).z[0]
+        factors = placement.to_factors_KM @ draw.permutation(away)
+        for system, guess in (
+            ("shuffled-genes", shuffled),
+            ("shuffled-deviations", factors @ transfer.weights_KD + transfer.bias_D),
+            ("shuffled-drugs", draw.permutation(z[at])),
+        ):
+            scores.setdefault(system, []).append(spearman(real, guess))
+    n = int(np.isfinite(real).sum())
+    rows = [
+        _row(name, POOLED, "spearman_over_drugs", system, over_seeds(values, n))
+        for system, values in scores.items()
+    ]
+    others = [spearman(real, z[other]) for other in range(len(z)) if other != at]
+    score = Score(mean=float(np.mean(others)), low=min(others), high=max(others), n=len(others))
+    return [*rows, _row(name, POOLED, "spearman_over_drugs", "other-lines", score)]
 
 
-def _small_groups(cells: _Cells, whole: np.ndarray, truth: _Truth) -> EvalRow:
+def _small_groups(cells: LineCells, whole: np.ndarray, bench: _Bench) -> EvalRow:
     """Correlation of the predictions from 30 cells of a line with those from all its cells."""
     values = []
-    for seed in range(truth.seeds):
-        rng = np.random.default_rng(seed)
+    for seed in range(bench.context.seeds):
+        draw = np.random.default_rng(seed)
         picks = [
-            rng.choice(where, min(SMALL, len(where)), replace=False)
-            for where in (np.flatnonzero(cells.labels == group) for group in cells.groups)
+            draw.choice(where, min(SMALL, len(where)), replace=False)
+            for where in map(cells.of, cells.groups)
         ]
-        some = truth.transfer.predict(_pool(cells.linear, picks), cells.keys).z
+        some = bench.transfer.predict(pooled(cells.linear, picks), cells.keys).z
         values.append(
             float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(some, whole, strict=True)]))
         )
@@ -272,28 +364,62 @@ def _small_groups(cells: _Cells, whole: np.ndarray, truth: _Truth) -> EvalRow:
     return _row(cells.file, "30 cells against all", "agreement", OURS, score)
 
 
-def _agreement(profiles: dict[str, tuple[list[str], np.ndarray]]) -> EvalRow:
-    groups, first = profiles["mixology_celseq2_5cl_p1"]
-    second = profiles["mixology_celseq2_5cl_p2"][1]
-    values = [float(np.corrcoef(a, b)[0, 1]) for a, b in zip(first, second, strict=True)]
-    score = Score(mean=float(np.mean(values)), low=min(values), high=max(values), n=len(groups))
+def _agreement(
+    first: tuple[LineCells, np.ndarray], second: tuple[LineCells, np.ndarray]
+) -> EvalRow:
+    values = [float(np.corrcoef(a, b)[0, 1]) for a, b in zip(first[1], second[1], strict=True)]
+    score = Score(mean=float(np.mean(values)), low=min(values), high=max(values), n=len(values))
     return _row("mixology_celseq2_5cl", "plate 1 against plate 2", "agreement", OURS, score)
 
 
-def _egfr(transfer: DrugTransfer, groups: Sequence[str], z: np.ndarray, file: str) -> list[EvalRow]:
+def _egfr(
+    cells: LineCells, systems: Mapping[str, np.ndarray], transfer: DrugTransfer
+) -> list[EvalRow]:
     """Rank of HCC827 (deletion in EGFR) among the lines, most sensitive first."""
-    rows = []
-    for drug in EGFR_DRUGS:
-        column = z[:, transfer.drugs.index(drug)]
-        rank = int((column < column[groups.index("HCC827")]).sum()) + 1
-        name = f"{file} {drug}"
-        rows.append(_row(name, "rank of HCC827", "rank", OURS, _one(float(rank), len(groups))))
+    rows, own = [], cells.groups.index("HCC827")
+    for drug in (one for one in EGFR_DRUGS if one in transfer.drugs):
+        for system in (OURS, families.LINEAR, families.EMBEDDING, families.NEAREST):
+            if system not in systems:
+                continue
+            column = systems[system][:, transfer.drugs.index(drug)]
+            rank = _one(float((column < column[own]).sum()) + 1, len(cells.groups))
+            rows.append(_row(f"{cells.file} {drug}", "rank of HCC827", "rank", system, rank))
     return rows
 
 
-def _cp10k(matrix: Any) -> Any:
-    from scipy import sparse
+# -- all together -------------------------------------------------------------------------------
 
-    counts = sparse.csr_matrix(matrix, dtype=np.float64)
-    totals = np.asarray(counts.sum(axis=1)).ravel()
-    return sparse.csr_matrix(sparse.diags(1e4 / np.maximum(totals, 1)) @ counts)
+
+def _summaries(rows: list[EvalRow]) -> list[EvalRow]:
+    """Means over the lines of a plate, and coverage over all lines of a kind."""
+    out = []
+    for plate in PLATES:
+        for metric in ("spearman_over_drugs", "absolute_error"):
+            mine = [
+                row for row in rows if row.data.startswith(f"{plate} ") and row.metric == metric
+            ]
+            for system in dict.fromkeys(row.system for row in mine):
+                out.append(
+                    _mean(f"{plate}, all lines", POOLED, [r for r in mine if r.system == system])
+                )
+    for split in (BULK, POOLED):
+        cover = [row for row in rows if row.metric == "interval_coverage" and row.split == split]
+        out += [_mean("all lines", split, cover)] if cover else []
+    return out
+
+
+def _mean(data: str, split: str, rows: list[EvalRow]) -> EvalRow:
+    """Mean over lines, each weighing the same, and their range."""
+    values = [row.mean for row in rows]
+    score = Score(mean=float(np.mean(values)), low=min(values), high=max(values), n=len(values))
+    return _row(data, split, rows[0].metric, rows[0].system, score)
+
+
+def _speed(cells: LineCells, bench: _Bench) -> EvalRow:
+    """Seconds for every drug on 10,000 cells, drawn with replacement from a file."""
+    draw = np.random.default_rng(0)
+    many = cells.linear[draw.integers(0, cells.linear.shape[0], TIMED_CELLS)].log1p()
+    started = time.perf_counter()
+    found = bench.transfer.predict(many, cells.keys)
+    seconds = time.perf_counter() - started
+    return _row("all drugs", "10,000 cells", "seconds", OURS, _one(seconds, len(found.z)))
