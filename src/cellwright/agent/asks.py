@@ -140,6 +140,16 @@ _VERBS = [
     "add",
     "deconvolve",
     "align",
+    "keep",
+    "take",
+    "restrict",
+    "exclude",
+    "throw",
+    "rank",
+    "put",
+    "order",
+    "contrast",
+    "look",
 ]
 _QUESTIONS = [
     "what",
@@ -164,7 +174,8 @@ _DELIVERABLES = (
     r"proportions?|tables?|plots?|figures?|trajector\w+|pseudotime|rna velocity|velocity|"
     r"annotations?|clusters?|clustering|drug response|differential expression|de genes|degs?|"
     r"cell types?|qc|quality control|summary|overview|copy number\w*|survival\w*|"
-    r"cell[- ]cell communication|spatial \w+"
+    r"cell[- ]cell communication|spatial \w+|overview|frequenc(?:y|ies)|breakdown|"
+    r"synthetic [\w ]{0,24}cells?|simulated [\w ]{0,24}cells?|dots|feature ?plots?"
 )
 _LEAD = (
     r"(?:(?:and|then|also|next|finally|lastly|afterwards|after that|please|pls|plz|kindly|now|"
@@ -174,18 +185,25 @@ _LEAD = (
 )
 _START = re.compile(
     rf"^{_LEAD}(?:(?:{'|'.join(_VERBS + _QUESTIONS)})(?:s|ing)?\b"
-    rf"|(?:(?:a|an|the|some|its|their|top|\d+)\s+)?(?:(?!by\b|of\b|per\b|in\b|for\b|with\b)[\w-]+\s+)?"
+    rf"|(?:(?:a|an|the|some|its|their|top|another|one|\d+)\s+)*"
+    rf"(?:(?!(?:by|of|per|in|for|with|on|as|to|from|is|are)\b)[\w-]+\s+){{0,2}}"
     rf"(?:{_DELIVERABLES})\b(?!\s+cells?\b))",
     re.IGNORECASE,
 )
-_STRONG = re.compile(r"\s*(?:;|\n+|(?<=[.!?。？！])\s+(?=\S)|[。；？！]+)\s*")
+_CUE = re.compile(
+    rf"\b(?:{_DELIVERABLES}|effects?|expression|types?|vs|versus|response|genes|functions?|known|"
+    rf"{'|'.join(_VERBS)})(?:s|ing|d|ed)?\b",
+    re.IGNORECASE,
+)
+"""Words without which a part of an English sentence asks nothing."""
+_STRONG = re.compile(r"\s*(?:;|\n+|\s(?:->|=>|→|\+)\s|(?<=[.!?。？！])\s+(?=\S)|[。；？！]+)\s*")
 _WEAK = re.compile(
     r"\s*,\s*(?:and\s+|then\s+|also\s+|plus\s+|but\s+)*|\s+(?:and|then|plus|also|as well as|&)\s+"
     r"(?:then\s+|also\s+)?",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\(?\d{1,2}[.)]|[a-h]\))\s+")
-_INLINE_NUMBER = re.compile(r"(?:(?<=\s)|^)\(?\d{1,2}[.)]\s+(?=[A-Za-z])")
+_INLINE_NUMBER = re.compile(r"(?:(?<=\s)|^)(?:\(?\d{1,2}[.)]|\(?[a-h]\))\s+(?=\w)")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|vs|reg|approx|dr|cf|etc|no|fig|sp|spp)\.\s", re.I)
 _GUARD = re.compile(r"\([^()]*\)|\"[^\"]*\"|“[^”]*”|\d[,.]\d")
 _EAST_WEAK = re.compile(
@@ -254,11 +272,22 @@ def _split_weak(sentence: str) -> list[str]:
         clause = pattern.split(right)[0] if eastern else right
         joins_nouns = match.group().strip() == "和"
         begins = not joins_nouns or _EAST_CUE.match(gloss(clause)) is not None
-        if begins and asks_something(left) and asks_something(clause):
+        before = asks_something(left) or (not eastern and _CUE.search(left) is not None)
+        if begins and before and asks_something(clause) and not _only_kind(left, clause):
             parts.append(left)
             start = match.end()
     parts.append(sentence[start:])
     return parts
+
+
+def _only_kind(left: str, right: str) -> bool:
+    """The right is nothing but how to draw what the left names: 'CD3D by donor, violin'."""
+    kind = r"(?:violins?|violin plots?|heat ?maps?|dot ?plots?|umaps?)"
+    return bool(
+        re.fullmatch(rf"(?:as )?(?:an? )?{kind}(?: please)?", right.strip(" .!"), re.IGNORECASE)
+        and re.search(r"expression|show|distribution", left, re.IGNORECASE)
+        and not re.search(kind, left, re.IGNORECASE)
+    )
 
 
 def asks_something(text: str) -> bool:
@@ -274,7 +303,7 @@ def _join_context(parts: list[str]) -> list[str]:
     waiting = ""
     for part in parts:
         waiting = f"{waiting} {part}".strip()
-        if asks_something(part) or part.endswith("?"):
+        if asks_something(part) or part.endswith("?") or _CUE.search(part):
             asks.append(waiting)
             waiting = ""
     if waiting:

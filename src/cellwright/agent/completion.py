@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from cellwright.agent.grammar import Ask
-from cellwright.agent.mentions import NEW_LABELS, value_named
+from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS, value_named
 from cellwright.agent.plan import DraftStep, PlanDraft
 from cellwright.tools.passport import Passport
 
@@ -34,6 +34,8 @@ def complete(draft: PlanDraft, asks: Sequence[Ask], passport: Passport | None) -
         ask = asks[step.asks[0] - 1] if step.asks and step.asks[0] <= len(asks) else None
         if step.tool == "compare_groups" and ask:
             steps.append(_set_within(step, ask, passport))
+        elif step.tool == "subset_cells" and ask:
+            steps.append(_set_column(step, ask, passport))
         elif step.tool == "find_markers" and "groups" in step.args:
             values = _values(str(step.args.get("group_by", "")), passport)
             named = [value_named(str(one), values) for one in step.args["groups"]]
@@ -41,7 +43,37 @@ def complete(draft: PlanDraft, asks: Sequence[Ask], passport: Passport | None) -
             steps.append(step.model_copy(update={"args": args}))
         else:
             steps.append(step)
-    return draft.model_copy(update={"steps": tuple(steps)})
+    return draft.model_copy(update={"steps": tuple(_on_new_clusters(steps))})
+
+
+def _on_new_clusters(steps: Sequence[DraftStep]) -> list[DraftStep]:
+    """Behind a clustering that was asked for, figures and markers are of its clusters."""
+    clustered, done = False, []
+    for step in steps:
+        clustered = step.tool == "preprocess_dataset" or (
+            clustered and step.tool != "annotate_cells"
+        )
+        free = not {"group_by", "groups", "color_by", "genes"} & step.args.keys()
+        name = {"find_markers": "group_by", "plot_cells": "color_by"}.get(step.tool)
+        if clustered and free and name and step.args.get("kind") in {None, "umap", "heatmap"}:
+            done.append(step.model_copy(update={"args": {**step.args, name: NEW_CLUSTERS}}))
+        else:
+            done.append(step)
+    return done
+
+
+def _set_column(step: DraftStep, ask: Ask, passport: Passport | None) -> DraftStep:
+    """The column of the groups that are kept, where the words name values of one column."""
+    columns = dict.fromkeys(column for column, _ in ask.mentions.members)
+    if "column" in step.args or len(columns) != 1:
+        return step
+    (column,) = columns
+    values = _values(column, passport)
+    named = [value_named(str(one), values) for one in step.args.get("groups", ())]
+    if not named or not set(named) <= set(values):
+        return step
+    args = {**step.args, "groups": list(dict.fromkeys(named)), "column": column}
+    return step.model_copy(update={"args": args})
 
 
 def _values(name: str, passport: Passport | None) -> tuple[str, ...]:

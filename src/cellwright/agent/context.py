@@ -52,6 +52,7 @@ class Context:
         take_defaults: Take the default reading of an unclear request instead of asking.
         execute_notebook: Run the report's notebook, so that it carries its own outputs.
         watch: Called with every event.
+        cancelled: The user has stopped the run: steps that are left are not run, the report is.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -61,6 +62,7 @@ class Context:
     take_defaults: bool = False
     execute_notebook: bool = True
     watch: Callable[[Event], None] = _ignore
+    cancelled: bool = False
     _stage: list[tuple[str, str]] = field(default_factory=lambda: [("intake", "")])
 
     @cached_property

@@ -7,20 +7,26 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 from cellwright.agent.asks import split_request
 from cellwright.agent.completion import complete
 from cellwright.agent.grammar import Ask, read_plan, written
 from cellwright.agent.lexicon import TERMS, gloss
-from cellwright.agent.mentions import column_for, comparable, find_mentions, singular
-from cellwright.agent.phrasings import PHRASINGS
+from cellwright.agent.mentions import (
+    COMMON,
+    column_for,
+    comparable,
+    find_mentions,
+    singular,
+)
+from cellwright.agent.phrasings import Language, phrasings
 from cellwright.agent.plan import PlanDraft
 from cellwright.agent.sample_passports import PASSPORTS
+from cellwright.agent.spelling import mend
 from cellwright.tools.passport import Passport, Role
 
-Language = Literal["english", "korean", "chinese"]
 Kind = Literal["single", "compound", "ambiguous", "unanswerable", "follow-up"]
 
 GENES = (
@@ -51,16 +57,19 @@ WORDS: Mapping[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
 }
 PERSONAS = (
     "As a clinician, I want to know:|I'm a wet-lab biologist.|Hi!|Hello,|For my thesis:|Please|"
-    "Could you please|Hey,|I am new to this.|We have a tumour biopsy.|Dear Cellwright,|pls",
+    "Could you please|Hey,|I am new to this.|We have a tumour biopsy.|Dear Cellwright,|pls|"
+    "I was wondering:|Quick one:|My PI asks:|Let's|I need you to|I'd like to see:|now|can u",
     "As a bioinformatician:|Good morning.|For the lab meeting tomorrow:|Kindly",
 )
+ENDINGS = ("|||||||| please|, thanks|!|.| asap", "||| thank you")
 JOINS = (", | and |, then |; |. |, and ", ", also |\n")
 UNANSWERABLE = ("unsupported", "irrelevant", "unsafe")
 SINGLE = (
     "annotate", "umap", "plots", "composition", "markers", "explain", "generate", "drug",
-    "compare", "search", "match", "prepare", "describe", "cell", "whole",
+    "compare", "search", "match", "prepare", "describe", "subset", "cell", "whole",
 )  # fmt: skip
-IN_COMPOUND = SINGLE[:10]
+IN_COMPOUND = SINGLE[:14]
+FOLLOW_UPS = ("follow_drug", "follow_type", "follow_umap", "follow_cluster", "follow_subset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +110,20 @@ def relabels(english: Sequence[str]) -> bool:
     return any(ANNOTATES.search(one) for one in english)
 
 
+@lru_cache(maxsize=8)
+def _right_words(passport: Passport | None) -> frozenset[str]:
+    """Words that are no misspellings: common ones, and those of the data set."""
+    names = [
+        word.lower()
+        for column in (passport.columns if passport else ())
+        for text in (column.name, *column.values)
+        for word in re.findall(r"[A-Za-z]+", text)
+    ]
+    listed = (*TYPES, *DRUGS, *PERSONAS)
+    words = {word.lower() for text in listed for word in re.findall(r"[A-Za-z]+", text)}
+    return COMMON | frozenset(names) | words
+
+
 def make_asks(
     asks: Sequence[str], passport: Passport | None, earlier: Sequence[str] = ()
 ) -> list[Ask]:
@@ -111,7 +134,7 @@ def make_asks(
         passport: What the data set is.
         earlier: Names of earlier requests of the conversation.
     """
-    english = [gloss(one) for one in asks]
+    english = [mend(gloss(one), _right_words(passport)) for one in asks]
     new_labels = relabels(english)
     made: list[Ask] = []
     seen: list[str] = list(earlier)
@@ -124,10 +147,16 @@ def make_asks(
     return made
 
 
-_BACK: dict[Language, dict[str, list[str]]] = {"korean": {}, "chinese": {}}
-for _term, _english in TERMS.items():
-    _which: Language = "korean" if re.search("[가-힣]", _term) else "chinese"
-    _BACK[_which].setdefault(_english, []).append(_term)
+def _spoken_terms() -> dict[str, dict[str, list[str]]]:
+    """Korean and Chinese terms by their English."""
+    table: dict[str, dict[str, list[str]]] = {"korean": {}, "chinese": {}}
+    for term, english in TERMS.items():
+        language = "korean" if re.search("[가-힣]", term) else "chinese"
+        table[language].setdefault(english, []).append(term)
+    return table
+
+
+SPOKEN = _spoken_terms()
 
 
 class ExampleMaker:
@@ -154,7 +183,7 @@ class ExampleMaker:
     def _one(self) -> Example | None:
         passport = self._draw.choice(PASSPORTS[self._held])
         kind = self._draw.choices(
-            ("single", "compound", "ambiguous", "unanswerable", "follow-up"), (36, 42, 8, 9, 5)
+            ("single", "compound", "ambiguous", "unanswerable", "follow-up"), (32, 52, 7, 8, 6)
         )[0]
         language: Language = self._draw.choices(("english", "korean", "chinese"), (70, 15, 15))[0]
         history = ""
@@ -167,9 +196,7 @@ class ExampleMaker:
         elif kind == "unanswerable":
             kinds = [self._draw.choice(UNANSWERABLE)]
         else:
-            kinds = [
-                self._draw.choice(["follow_drug", "follow_type", "follow_umap", "follow_cluster"])
-            ]
+            kinds = [self._draw.choice(FOLLOW_UPS)]
             history = self._history(kinds[0])
             language = "english"
         filled = self._fill(kinds, passport, language)
@@ -208,6 +235,7 @@ class ExampleMaker:
             "follow_type": "explain",
             "follow_umap": "umap",
             "follow_cluster": "prepare",
+            "follow_subset": "umap",
         }[kind]
         words = {
             "drug": f"predict the response to {self._value(DRUGS)}",
@@ -235,7 +263,9 @@ class ExampleMaker:
         last: dict[str, str] = {}
         for kind, one in zip(kinds, chosen, strict=True):
             text, plan = one or ("", "")
-            values = self._values(text, plan, kind, passport, last, new_labels=new_labels)
+            values = self._values(
+                text, plan, kind, passport, last, new_labels=new_labels, language=language
+            )
             if values is None:
                 return None
             said, meant = values
@@ -249,31 +279,11 @@ class ExampleMaker:
             if kind == "after_drug" and "," in last.get("drugs", ""):
                 each = last["drugs"].split(",")
                 plans[-1] = "; ".join(f"explain target=drug label={written(one)}" for one in each)
-        if language != "english":
-            words = [self._translate(one, language) for one in words]
         return words, plans
 
     def _phrasing(self, kind: str, language: Language) -> tuple[str, str] | None:
-        pairs = PHRASINGS[kind][self._held]
-        if language != "english":
-            pairs = [pair for pair in pairs if _translatable(pair[0], language)]
-        if not pairs:
-            return None
-        # What reads as a gloss is for Korean and Chinese; English users rarely write so.
-        natural = language != "english"
-        weights = [
-            1.0 if natural or not _translatable(words, "korean") else 0.15 for words, _plan in pairs
-        ]
-        return self._draw.choices(pairs, weights)[0]
-
-    def _translate(self, text: str, language: Language) -> str:
-        """Korean or Chinese for English that is all terms and names."""
-        table = _BACK[language]
-        said = _back_pattern(language).sub(lambda m: self._draw.choice(table[m.group()]), text)
-        if language == "chinese":
-            said = re.sub(r"(?<=[^\x00-\x7f]) | (?=[^\x00-\x7f])", "", said)
-            return "请" * (self._draw.random() < 0.3) + said
-        return said + self._draw.choice(("하고", "해줘", "해주세요", ""))
+        pairs = phrasings(language).get(kind, ((), ()))[self._held]
+        return self._draw.choice(pairs) if pairs else None
 
     def _values(
         self,
@@ -284,6 +294,7 @@ class ExampleMaker:
         last: Mapping[str, str],
         *,
         new_labels: bool,
+        language: Language,
     ) -> tuple[dict[str, str], dict[str, str]] | None:
         said: dict[str, str] = {}
         meant: dict[str, str] = {}
@@ -309,7 +320,9 @@ class ExampleMaker:
                 said[slot] = name
                 said[slot.replace("type", "types")] = name if name == "microglia" else f"{name}s"
                 meant[slot] = written(singular(name))
-        if "cond" in slots and not self._groups(kind, passport, said, meant):
+                if name in SPOKEN.get(language, {}):
+                    said[slot] = self._draw.choice(SPOKEN[language][name])
+        if slots & {"cond", "ga", "gb"} and not self._groups(kind, passport, said, meant):
             return None
         if kind == "unclear_groups" and len(comparable(passport)) == 1:
             only = comparable(passport)[0]
@@ -390,11 +403,8 @@ class ExampleMaker:
 
     def _join(self, words: Sequence[str], language: Language) -> str:
         if language != "english":
-            if len(words) == 1:
-                return words[0]
-            return self._draw.choice(
-                (", ", "\n", "; ", "。" if language == "chinese" else ". ")
-            ).join(words)
+            joins = (", ", "\n", "; ", "。" if language == "chinese" else ". ")
+            return self._draw.choice(joins).join(words)
         style = self._draw.random()
         if len(words) > 1 and style < 0.12:
             text = "\n".join(f"{at}. {word}" for at, word in enumerate(words, start=1))
@@ -407,8 +417,9 @@ class ExampleMaker:
                 text += (" and " if at == len(words) and self._draw.random() < 0.5 else join) + word
         if self._draw.random() < 0.2:
             text = f"{self._draw.choice(PERSONAS[self._held].split('|'))} {text}"
+        text += self._draw.choice(ENDINGS[self._held].split("|"))
         if self._draw.random() < 0.4:
-            text = text[0].upper() + text[1:]
+            return text[0].upper() + text[1:]
         return text
 
     def _finish(
@@ -441,21 +452,6 @@ class ExampleMaker:
 def _put(text: str, values: Mapping[str, str]) -> str:
     """The text with its slots filled."""
     return re.sub(r"{([\w:]+)}", lambda match: values[match.group(1)], text)
-
-
-@cache
-def _translatable(text: str, language: Language) -> bool:
-    """Every word but the slots is the English of some term."""
-    left = re.sub(r"{[\w:]+}", "", text)
-    for english in sorted(_BACK[language], key=len, reverse=True):
-        left = re.sub(rf"(?<![\w-]){re.escape(english)}(?![\w-])", "", left)
-    return not re.search(r"[A-Za-z]", re.sub(r"\bper\b", "", left)) and text.strip() != ""
-
-
-@cache
-def _back_pattern(language: Language) -> re.Pattern[str]:
-    keys = sorted(_BACK[language], key=len, reverse=True)
-    return re.compile("|".join(rf"(?<![\w-]){re.escape(one)}(?![\w-])" for one in keys))
 
 
 def make_examples(n: int, *, seed: int, held_out: bool) -> list[Example]:

@@ -19,15 +19,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cellwright.agent.mentions import Mentions
-from cellwright.agent.plan import DraftRefusal, DraftStep, PlanDraft
+from cellwright.agent.plan import DraftRefusal, DraftStep, DraftUnclear, PlanDraft
 
 Slot = Literal[
     "column", "group", "type", "types", "genes", "drugs", "number", "decimal", "tissue", "species",
-    "protocol", "phrase", "cell", "label", "said",
+    "protocol", "phrase", "cell", "label", "said", "members",
 ]  # fmt: skip
 
 SIGNATURES: Mapping[str, Mapping[str, Slot | tuple[str, ...]]] = {
     "preprocess_dataset": {"resolution": "decimal", "batch_key": "column"},
+    "subset_cells": {"groups": "members", "column": "column", "drop": ("yes",)},
     "annotate_cells": {"level": ("cell", "cluster"), "group_by": "column", "choices": "types"},
     "predict_drug_response": {"drugs": "drugs", "group_by": "column"},
     "generate_cells": {
@@ -86,9 +87,13 @@ EVIDENCE: Mapping[str, str] = {
     "dotplot": r"dot|bubble",
     "heatmap": r"heat",
     "violin": r"violin",
-    "composition": r"compos|proportion|fraction|percent|share|bars?\b|count|number|how many",
+    "composition": r"compos|proportion|fraction|percent|share|bars?\b|count|number|how many"
+    r"|frequen|abundan|make-?up|distribut|breakdown|ratio",
+    "yes": r"without|exclu|remov|drop|except|leave out|throw|discard|get rid|filter out|\bnot\b",
 }
 """Words without which a choice is not offered."""
+LISTS = frozenset({"types", "genes", "drugs", "members"})
+"""Slots that take several values."""
 MAX_ITEMS = 12
 MAX_ACTIONS = 3
 
@@ -158,7 +163,7 @@ def _arguments(tool: str, at: int, ask: Ask, lists: dict[str, str]) -> str | Non
         rule = f"{source}{at}"
         lists.setdefault(rule, " | ".join(_quote(written(one)) for one in values))
         value = rule
-        if slot in {"types", "genes", "drugs"}:
+        if slot in LISTS:
             value = f'{rule} ("," {rule}){{0,{MAX_ITEMS - 1}}}'
         argument = f'" {name}=" {value}'
         body += f" {argument}" if required else f" ({argument})?"
@@ -186,6 +191,7 @@ def slot_values(slot: Slot | tuple[str, ...], ask: Ask) -> tuple[str, ...]:
         "column": named.columns,
         "type": named.types,
         "types": named.types,
+        "members": tuple(dict.fromkeys([*(value for _, value in named.members), *named.types])),
         "label": (*named.types, *named.drugs, *ask.earlier),
         "genes": named.genes,
         "drugs": named.drugs,
@@ -206,7 +212,7 @@ def _evident(choices: tuple[str, ...], ask: Ask) -> tuple[str, ...]:
     found = [one for one in choices if one in EVIDENCE and re.search(EVIDENCE[one], words)]
     if "drug" in choices and "cell_type" in choices:
         return choices
-    if "level" not in words and set(choices) == {"cell", "cluster"}:
+    if set(choices) == {"yes"} or ("level" not in words and set(choices) == {"cell", "cluster"}):
         return tuple(found)
     return (
         tuple(one for one in choices if one in found or one not in EVIDENCE) if found else choices
@@ -257,6 +263,8 @@ def _action(step: DraftStep) -> str:
 
 
 def _plain(value: Any) -> str:
+    if value is True:
+        return "yes"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -275,7 +283,7 @@ def read_plan(text: str, asks: Sequence[str]) -> PlanDraft:
     """
     steps: dict[str, DraftStep] = {}
     refused: list[DraftRefusal] = []
-    questions: list[str] = []
+    unclear: list[DraftUnclear] = []
     for line in text.splitlines():
         head = re.match(r"\s*(\d+) (.*)$", line)
         if head is None or not 0 < int(head.group(1)) <= len(asks):
@@ -285,7 +293,7 @@ def read_plan(text: str, asks: Sequence[str]) -> PlanDraft:
             if verb == "refuse" and word in REFUSALS:
                 refused.append(DraftRefusal(asks=(number,), reason=word))
             elif verb == "unclear" and word in QUESTIONS:
-                questions.append(f'{QUESTIONS[word]} (in: "{asks[number - 1]}")')
+                unclear.append(DraftUnclear(asks=(number,), about=word))
             elif verb == "same":
                 steps = {
                     key: one.model_copy(update={"asks": (*one.asks, number)})
@@ -299,8 +307,15 @@ def read_plan(text: str, asks: Sequence[str]) -> PlanDraft:
     return PlanDraft(
         steps=tuple(steps.values()),
         refused=tuple(refused),
-        question=" ".join(dict.fromkeys(questions)) or None,
+        unclear=tuple(unclear),
+        question=question_of(unclear, asks),
     )
+
+
+def question_of(unclear: Sequence[DraftUnclear], asks: Sequence[str]) -> str | None:
+    """The clarifying question in words; None when nothing is unclear."""
+    said = [f'{QUESTIONS[one.about]} (in: "{asks[one.asks[0] - 1]}")' for one in unclear]
+    return " ".join(dict.fromkeys(said)) or None
 
 
 def merge(steps: dict[str, DraftStep], step: DraftStep) -> None:
@@ -318,12 +333,14 @@ def _step(tool: str, arguments: str, number: int, ask: str) -> DraftStep:
     for name, value in _ARGUMENT.findall(arguments):
         slot = SIGNATURES[tool].get(name)
         items = [one.strip('"') for one in re.findall(r'"[^"]*"|[^,"]+', value)]
-        if slot in {"types", "genes", "drugs"}:
+        if slot in LISTS:
             args[name] = list(dict.fromkeys(items))
         elif slot == "number":
             args[name] = int(float(items[0]))
         elif slot == "decimal":
             args[name] = float(items[0])
+        elif name == "drop":
+            args[name] = True
         elif slot is not None:
             args[name] = items[0]
     if tool == "ask_cell":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
 from typing import Any, Literal
@@ -15,7 +17,8 @@ from langgraph.types import interrupt
 from cellwright.agent.asks import split_request
 from cellwright.agent.context import Context
 from cellwright.agent.plan import Plan, PlanDraft, PlanStep
-from cellwright.agent.review import review
+from cellwright.agent.repair import repaired
+from cellwright.agent.review import review, settle
 from cellwright.agent.state import InputState, Outcome, State
 from cellwright.agent.verify import ledger
 from cellwright.errors import CellwrightError, RefusedError, ToolError
@@ -23,7 +26,8 @@ from cellwright.errors import CellwrightError, RefusedError, ToolError
 logger = logging.getLogger(__name__)
 
 MAX_TRIES = 2
-"""A step that breaks down is run once more; one that says no is not."""
+"""A step that breaks down, or whose reason says how to call it, is run once more; a refusal not."""
+STOPPED = "It was stopped by the user."
 
 
 def open_data(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -77,16 +81,18 @@ def review_plan(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Review: code checks the draft; the user is asked where readings differ in result."""
     context = runtime.context
     context.say("review", "checking the plan against the data")
-    plan = review(
-        PlanDraft.model_validate(state["draft"]),
-        split_request(_request(state)),
-        context.bench(state),
-        take_defaults=context.take_defaults,
-        clarified=state.get("clarified") or "",
-    )
+    draft, bench = PlanDraft.model_validate(state["draft"]), context.bench(state)
+    asks = split_request(_request(state))
+    clarified = state.get("clarified") or ""
+    plan = review(draft, asks, bench, take_defaults=context.take_defaults, clarified=clarified)
     if plan.status == "needs_clarification" and plan.question:
-        answer = interrupt(plan.question.model_dump(mode="json"))
-        return {"plan": plan.model_dump(mode="json"), "clarified": str(answer)}
+        answer = str(interrupt(plan.question.model_dump(mode="json")))
+        settled = settle(draft, asks, bench, answer)
+        if settled is None:
+            return {"plan": plan.model_dump(mode="json"), "clarified": answer}
+        chosen = f"{plan.question.text} You chose: {answer}."
+        plan = review(settled, asks, bench, take_defaults=True)
+        plan = plan.model_copy(update={"assumptions": (*plan.assumptions, chosen)})
     context.say("review", f"{len(plan.steps)} steps, {len(plan.refused)} refused")
     return {"plan": plan.model_dump(mode="json")}
 
@@ -96,6 +102,9 @@ def act(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     step = _pending(state)[0]
     ended = {outcome["step"]: outcome["status"] for outcome in state.get("outcomes") or []}
+    if context.cancelled:
+        stopped = Outcome(step=step.id, tool=step.tool, status="skipped", reason=STOPPED, tries=0)
+        return {"outcomes": [stopped.model_dump(mode="json")]}
     blocked = [need for need in step.needs if ended.get(need) != "done"]
     if blocked:
         reason = f"It needs {', '.join(blocked)}, which did not succeed."
@@ -142,18 +151,36 @@ def _pending(state: State) -> list[PlanStep]:
 
 def _run_step(step: PlanStep, state: State, context: Context) -> dict[str, Any]:
     bench = context.bench(state)
+    key = _key(step, state)
+    known = (state.get("made") or {}).get(key)
+    if known is not None:
+        context.say("act", "an earlier result is taken", step.id)
+        taken = Outcome(
+            step=step.id, tool=step.tool, status="done", result=known["result"], tries=0,
+            note="Taken from an earlier turn of this thread: the same call on the same cells.",
+        )  # fmt: skip
+        after = {"data": known["data"], "passport": known["passport"]}
+        return {"outcomes": [taken.model_dump(mode="json")], **after}
     started = time.monotonic()
-    status: Literal["failed", "refused"] = "failed"
-    reason, tries = "", 0
+    status: Literal["failed", "refused", "skipped"] = "failed"
+    reason, note, tries, args = "", "", 0, dict(step.args)
     while tries < MAX_TRIES:
         tries += 1
         try:
-            result = bench.run(step.tool, **step.args)
+            result = bench.run(step.tool, **args)
         except RefusedError as error:
             status, reason = "refused", str(error)
             break
         except CellwrightError as error:
             reason = str(error)
+            better = repaired(step, reason, context.model) if tries < MAX_TRIES else None
+            if better is None:
+                break
+            args, note = better, f"Tried again with {better}: {reason}"
+            continue
+        except KeyboardInterrupt:
+            context.cancelled = True
+            status, reason = "skipped", STOPPED
             break
         except Exception as error:
             logger.exception("%s broke down, try %d", step.tool, tries)
@@ -170,16 +197,26 @@ def _run_step(step: PlanStep, state: State, context: Context) -> dict[str, Any]:
             result=ref.id,
             seconds=round(time.monotonic() - started, 2),
             tries=tries,
+            note=note,
         )
         data = bench.data.model_dump(mode="json") if bench.data else None
         passport = bench.passport.model_dump(mode="json") if bench.passport else None
-        return {"outcomes": [done.model_dump(mode="json")], "data": data, "passport": passport}
+        after = {"data": data, "passport": passport}
+        made = {key: {"result": ref.id, **after}}
+        return {"outcomes": [done.model_dump(mode="json")], "made": made, **after}
     seconds = round(time.monotonic() - started, 2)
     context.say("act", f"not done: {reason}", step.id)
     ended = Outcome(
         step=step.id, tool=step.tool, status=status, reason=reason, seconds=seconds, tries=tries
     )
     return {"outcomes": [ended.model_dump(mode="json")]}
+
+
+def _key(step: PlanStep, state: State) -> str:
+    """A call and the cells that it works on, in one word."""
+    data = state.get("data")
+    said = json.dumps([step.tool, step.args, data["id"] if data else ""], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _after_review(state: State) -> Literal["plan", "act", "verify"]:

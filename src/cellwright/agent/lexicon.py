@@ -142,7 +142,45 @@ all | 전체 | 整体
 and | 그리고, 및 | 并且, 并, 和, 与, 以及, 還有, 及, 跟
 then | 그 다음, 그다음, 다음에, 한 뒤, 한 후 | 然后, 接着, 之后, 然後, 再
 also | 또한, 추가로 | 也, 还要, 同时
-only | 만 | 只, 仅
+only | 만 따로, 만 골라, 만 남겨, 만 선택, 만 보고, 만 | 只保留, 只分析, 只要, 只看, 只用, 仅保留, 只, 仅
+exclude | 빼고, 빼줘, 빼, 제외하고, 제외, 제거, 없애 | 去掉, 排除, 剔除, 除去, 去除, 不要
+keep | 남겨, 골라, 선택, 추려 | 保留, 提取, 筛选, 挑出
+classify | 분류 | 分类, 归类
+simulate | 시뮬레이션, 모의, 가상의, 가상으로, 가상, 인공 | 虚拟, 人工, 造
+efficacy | 효과, 효능, 약효, 잘 듣 | 疗效, 有效, 效果
+trajectory | 발달 경로, 분화 경로, 발달 궤적, 슈도타임, 유사시간 | 发育轨迹, 分化轨迹, 发育路径, 谱系
+ligand receptor interaction | 리간드, 수용체 | 配体受体, 配体, 受体
+specific | 특이적으로, 특이적인, 특이 | 特异性, 特异, 独特
+reason | 근거, 까닭, 원인 | 依据, 凭什么, 理由
+distinguish | 구별하, 구별되, 구분하 | 区分
+characteristic genes | 특징 유전자 | 特征基因
+overview | 개요 | 基本情况, 概况
+label the cells | 이름을 붙, 이름을 정해, 이름 붙 | 打上标签, 打标签, 打上类型标签, 命名
+cell type | 셀타입, 셀 타입 | 细胞身份, 细胞类别
+proportion | 비중, 분포 | 比重
+tumor | 종양, 암 조직 | 肿瘤
+healthy | 정상 | 正常, 健康
+responded | 반응한 | 有应答, 应答的
+not responded | 반응하지 않은, 무반응 | 没有应答, 未应答, 无应答
+immunotherapy | 면역치료, 면역 치료 | 免疫治疗
+different | 어떻게 다른, 얼마나 다른, 뭐가 다른, 다른가 | 有多大差别, 差在哪里, 有什么不同, 不同
+donor | 도너 | 捐献者
+shares | 증시 | 股市, 炒股
+cook dinner | 뭐 먹을 | 做饭, 吃什么
+gefitinib | 게피티닙 | 吉非替尼
+erlotinib | 엘로티닙, 얼로티닙 | 厄洛替尼
+afatinib | 아파티닙 | 阿法替尼
+osimertinib | 오시머티닙 | 奥希替尼
+imatinib | 이마티닙 | 伊马替尼
+cisplatin | 시스플라틴 | 顺铂
+paclitaxel | 파클리탁셀 | 紫杉醇
+docetaxel | 도세탁셀 | 多西他赛
+gemcitabine | 젬시타빈 | 吉西他滨
+trametinib | 트라메티닙 | 曲美替尼
+vemurafenib | 베무라페닙 | 维莫非尼
+bortezomib | 보르테조밉 | 硼替佐米
+doxorubicin | 독소루비신 | 多柔比星, 阿霉素
+panobinostat | 파노비노스타트 | 帕比司他
 now | 이제, 지금 | 现在
 again | 다시 | 重新, 再次
 same | 같은, 똑같이 | 同样, 一样

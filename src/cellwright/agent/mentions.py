@@ -68,7 +68,7 @@ GPT CNV GRN VDJ TCR BCR GO KEGG GSEA CITE CEL-SEQ2 10X HTML JSON H5AD USA ASAP P
 FDA API SQL TV
 """
 _NOT_GENES = frozenset(_ACRONYMS.split())
-_TOKEN = re.compile(r"[A-Za-z0-9][\w+/.\-]*")
+_TOKEN = re.compile(r"[A-Za-z0-9][\w+/.\-]*", re.ASCII)
 _BREAK = re.compile(r"[,;:?!()\[\]\"]|\s-\s|\.\s|\.$")
 _NUMBER = re.compile(r"(?<![\w.+/-])(\d[\d,]*(?:\.\d+)?)(k\b)?(?![\w-])")
 _WORDS = {
@@ -88,7 +88,11 @@ _HEADS = re.compile(
 )
 
 ROLE_WORDS: tuple[tuple[tuple[Role, ...], str], ...] = (
-    (("label",), r"cell[- ]?types?|cell[- ]?lines?|each type|types|labels?|identit(?:y|ies)"),
+    (
+        ("label",),
+        r"cell[- ]?types?|cell[- ]?lines?|each type|types|lines?|labels?|identit(?:y|ies)"
+        r"|populations?",
+    ),
     (("cluster",), r"clusters?|leiden|louvain|communit(?:y|ies)"),
     (
         ("donor", "batch"),
@@ -119,6 +123,7 @@ class Mentions:
         groups: Values that the words name, by column; all values of a column that stands for a
             condition and has few.
         tissues: Tissues named.
+        members: Values of columns that the words name, each with its column.
     """
 
     genes: tuple[str, ...] = ()
@@ -131,6 +136,7 @@ class Mentions:
     columns: tuple[str, ...] = ()
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tissues: tuple[str, ...] = ()
+    members: tuple[tuple[str, str], ...] = ()
 
 
 TISSUES = (
@@ -151,7 +157,11 @@ def find_mentions(ask: str, passport: Passport | None, *, new_labels: bool = Fal
     tokens = [token.rstrip(".-/") for token in _TOKEN.findall(ask)]
     spans = _spans(ask)
     first = tokens[0] if tokens else ""
-    likely_genes = [token for token in tokens if _looks_gene(token, first=token is first)]
+    likely_genes = [
+        token.rstrip("+")
+        for token in tokens
+        if _looks_gene(token.rstrip("+"), first=token is first)
+    ]
     uncommon = [token for token in tokens if _uncommon(token)]
     likely_drugs = [
         token
@@ -173,6 +183,7 @@ def find_mentions(ask: str, passport: Passport | None, *, new_labels: bool = Fal
         tissues=tuple(
             tissue for tissue in TISSUES if re.search(rf"\b{tissue}\b", ask, re.IGNORECASE)
         ),
+        members=_members(ask, passport),
     )
 
 
@@ -319,6 +330,38 @@ def _named_groups(ask: str, passport: Passport | None) -> tuple[tuple[str, tuple
         if len(values) > 1 or (values and column.role == "label"):
             found.setdefault(tuple(values), column.name)
     return tuple((column, values) for values, column in found.items())
+
+
+def _members(ask: str, passport: Passport | None) -> tuple[tuple[str, str], ...]:
+    """Values of columns that the words name, the longest names first, each word taken once.
+
+    A number names a value only behind the word for its column: 'cluster 3', 'donor 101'.
+    """
+    folded = f" {_fold(ask)} "
+    found: dict[str, tuple[int, str, str]] = {}
+    named = [
+        (column, value)
+        for column in (passport.columns if passport else ())
+        for value in column.values
+    ]
+    for column, value in sorted(named, key=lambda one: -len(one[1])):
+        name = _fold(value)
+        if not name or name in found:
+            continue
+        if name.isdigit():
+            words = next(
+                (words for roles, words in ROLE_WORDS if column.role == roles[0]), column.name
+            )
+            match = re.search(rf" (?:{words}|{re.escape(_fold(column.name))}) ({name}) ", folded)
+        elif name in COMMON:
+            continue
+        else:
+            match = re.search(rf" ({re.escape(singular(name))}s?)(?= )", folded)
+        if match:
+            found[name] = (match.start(1), column.name, value)
+            blank = "_" * (match.end(1) - match.start(1))
+            folded = folded[: match.start(1)] + blank + folded[match.end(1) :]
+    return tuple((column, value) for _, column, value in sorted(found.values()))
 
 
 def value_named(name: str, values: Sequence[str]) -> str:

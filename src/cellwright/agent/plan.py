@@ -36,17 +36,31 @@ class DraftRefusal(_Record):
     reason: Literal["irrelevant", "unsupported", "unsafe"]
 
 
+class DraftUnclear(_Record):
+    """An ask that leaves out what decides its result.
+
+    Attributes:
+        asks: Numbers of the asks, from 1.
+        about: What is left out: a drug, the groups, a cell type, genes, or the goal itself.
+    """
+
+    asks: tuple[int, ...]
+    about: Literal["drug", "groups", "type", "genes", "goal"]
+
+
 class PlanDraft(_Record):
     """What a language model writes: steps, refusals, or a question when a word has two readings.
 
     Attributes:
         steps: In the order in which they are to run.
         refused: Asks with no step.
+        unclear: Asks that need a question first; code makes its choices from the data.
         question: One clarifying question; None when the request is clear.
     """
 
     steps: tuple[DraftStep, ...] = ()
     refused: tuple[DraftRefusal, ...] = ()
+    unclear: tuple[DraftUnclear, ...] = ()
     question: str | None = None
 
 

@@ -21,10 +21,12 @@ from pydantic import PrivateAttr, ValidationError
 from cellwright.agent.asks import split_request
 from cellwright.agent.completion import complete
 from cellwright.agent.examples import make_asks
+from cellwright.agent.followup import last_calls
 from cellwright.agent.grammar import Ask, make_grammar, read_plan
+from cellwright.agent.intents import IntentModel, read_by_intent
 from cellwright.agent.plan import PlanDraft
 from cellwright.agent.prompts import large_prompt, small_prompt
-from cellwright.agent.router import draft_of, read_asks
+from cellwright.agent.router import Call, Reading, draft_of, read_asks
 from cellwright.errors import CellwrightError
 from cellwright.settings import Settings
 from cellwright.tools.passport import Passport
@@ -37,12 +39,10 @@ logger = logging.getLogger(__name__)
 CHUNK = 6
 """Asks that the embedded planner reads at once; longer requests are planned in pieces."""
 TOKENS_PER_ASK = 64
+SURE, UNSURE = 0.8, 0.4
+"""Probability from which the second reading needs no other, and below which it may be wrong."""
 DOUBT = -0.05
-"""Mean log probability of a line below which a sure keyword reading is preferred.
-
-Chosen on 60 held-out requests: the shipped adapter has seen 1,700 examples and is often wrong where
-it is less sure than this.
-"""
+"""Mean log probability of a line below which the model is not taken at its word."""
 EXTRAS: Mapping[str, str] = {
     "openai": "cellwright[openai]",
     "anthropic": "cellwright[anthropic]",
@@ -69,15 +69,21 @@ class EmbeddedPlanner(BaseChatModel):
     The last human message is the request, and the answer is a ``PlanDraft`` as JSON. ``propose``
     also passes ``passport``, ``asks`` and ``history``.
 
+    Each ask is read twice: by the fine-tuned model, and by its sentence vector with arguments from
+    code (``intents``). Where the second reading is sure of every ask, the model is not asked, which
+    is what makes planning quick; elsewhere the surer of the two is taken.
+
     Attributes:
         base: Folder of the base model.
         adapter: Folder of the adapter; None plans with the base model alone.
-        second_opinion: Let keywords settle what the model is unsure of.
+        embed: Sentence vectors for the second reading; None reads by keywords instead.
+        second_opinion: Take the second reading into account.
         threads: CPU threads while writing; one is nearly as fast as more, and steady under load.
     """
 
     base: Path
     adapter: Path | None = None
+    embed: Any = None
     second_opinion: bool = True
     threads: int = 1
     _model: LanguageModel | None = PrivateAttr(default=None)
@@ -108,7 +114,12 @@ class EmbeddedPlanner(BaseChatModel):
             (str(one.content) for one in reversed(messages) if isinstance(one, HumanMessage)), ""
         )
         asks = list(kwargs.get("asks") or split_request(request)) or [request]
-        draft, usage = self._plan(asks, kwargs.get("passport"), kwargs.get("history") or "")
+        draft, usage = self._plan(
+            asks,
+            kwargs.get("passport"),
+            kwargs.get("history") or "",
+            kwargs.get("last") or (),
+        )
         message = AIMessage(
             content=draft.model_dump_json(),
             response_metadata=usage,
@@ -129,61 +140,84 @@ class EmbeddedPlanner(BaseChatModel):
             )
 
     def _plan(
-        self, asks: Sequence[str], passport: Passport | None, history: str
+        self,
+        asks: Sequence[str],
+        passport: Passport | None,
+        history: str,
+        last: Sequence[Call] = (),
     ) -> tuple[PlanDraft, dict[str, Any]]:
         known = make_asks(asks, passport, _names(history, passport))
-        pieces = [known[at : at + CHUNK] for at in range(0, len(known), CHUNK)]
-        lines: list[str] = []
-        doubts: list[float] = []
-        written: list[Generation] = []
-        for piece in pieces:
-            said = self._write(small_prompt(piece, passport, history), piece)
-            written.append(said)
-            for text, doubt in zip(said.text.splitlines(), said.line_logprobs, strict=False):
-                lines.append(re.sub(r"^\d+", str(len(lines) + 1), text))
-                doubts.append(doubt)
-        settled: list[int] = []
-        if self.second_opinion:
-            lines, settled = _settle(lines, doubts, known, passport)
+        second = self._second(known, passport, last)
+        if second and all(share >= SURE for _, share in second):
+            draft = draft_of([reading for reading, _ in second], asks)
+            usage = {"model": "embedded", "input_tokens": 0, "output_tokens": 0, "seconds": 0.0,
+                     "read_by": ["sentence"] * len(asks)}  # fmt: skip
+            return complete(draft, known, passport), usage
+        lines, doubts, written = self._lines(known, passport, history)
+        chosen: list[Reading] = []
+        read_by: list[str] = []
+        for at, ask in enumerate(known):
+            line = lines[at] if at < len(lines) else ""
+            reading, share = second[at] if second else (Reading(unclear="goal"), 0.0)
+            trusted = bool(line) and share < UNSURE and doubts[at] >= DOUBT
+            by_model = (trusted and reading.refusal != "unsafe") if second else bool(line)
+            chosen.append(_reading(line, ask) if by_model else reading)
+            read_by.append("model" if by_model else "sentence")
         usage = {
             "model": "embedded",
             "input_tokens": sum(one.n_prompt for one in written),
             "output_tokens": sum(one.n_new for one in written),
             "seconds": round(sum(one.seconds for one in written), 3),
             "confidence": [round(one, 3) for one in doubts],
-            "settled_by_keywords": settled,
+            "read_by": read_by,
         }
-        return complete(read_plan("\n".join(lines), asks), known, passport), usage
+        return complete(draft_of(chosen, asks), known, passport), usage
+
+    def _lines(
+        self, known: Sequence[Ask], passport: Passport | None, history: str
+    ) -> tuple[list[str], list[float], list[Generation]]:
+        """What the model writes, a line for each ask, with its mean log probability."""
+        lines: list[str] = []
+        doubts: list[float] = []
+        written: list[Generation] = []
+        for start in range(0, len(known), CHUNK):
+            piece = known[start : start + CHUNK]
+            said = self._write(small_prompt(piece, passport, history), piece)
+            written.append(said)
+            for text, doubt in zip(said.text.splitlines(), said.line_logprobs, strict=False):
+                lines.append(re.sub(r"^\d+", str(len(lines) + 1), text))
+                doubts.append(doubt)
+        return lines, doubts, written
+
+    def _second(
+        self, known: Sequence[Ask], passport: Passport | None, last: Sequence[Call]
+    ) -> list[tuple[Reading, float]]:
+        """The second reading of each ask, with how sure it is."""
+        if not self.second_opinion:
+            return []
+        model = IntentModel.packaged() if self.embed is not None else None
+        by_words = read_asks(known, passport)
+        if model is None:
+            return [(reading, 0.5 if reading.sure else 0.0) for reading in by_words]
+        return [
+            (plain, 1.0) if plain.refusal or plain.same else meant
+            for plain, meant in zip(
+                by_words, read_by_intent(known, passport, model, self.embed, last), strict=True
+            )
+        ]
 
 
-def _settle(
-    lines: Sequence[str], doubts: Sequence[float], asks: Sequence[Ask], passport: Passport | None
-) -> tuple[list[str], list[int]]:
-    """Put the keyword reading where the model is unsure or silent and the keywords are sure."""
-    from cellwright.agent.grammar import write_plan
-
-    readings = read_asks(asks, passport)
-    kept = list(lines)
-    settled = []
-    for at, reading in enumerate(readings):
-        silent = at >= len(lines)
-        unsafe = reading.refusal == "unsafe"
-        if not silent and not unsafe and (doubts[at] >= DOUBT or not reading.sure):
-            continue
-        if reading.same:
-            line = f"{at + 1} same"
-        else:
-            alone = draft_of([reading], [asks[at].text])
-            unclear = {1: reading.unclear} if reading.unclear else {}
-            line = f"{at + 1}{write_plan(alone, 1, unclear).rstrip()[1:]}"
-        if silent:
-            kept.append(line)
-        elif line != kept[at]:
-            kept[at] = line
-        else:
-            continue
-        settled.append(at + 1)
-    return kept, settled
+def _reading(line: str, ask: Ask) -> Reading:
+    """What a line of the plan language says of one ask."""
+    said = re.sub(r"^\d+", "1", line)
+    if said.split() == ["1", "same"]:
+        return Reading(same=True)
+    draft = read_plan(said, [ask.text])
+    return Reading(
+        calls=tuple((step.tool, step.args) for step in draft.steps),
+        refusal=draft.refused[0].reason if draft.refused else "",
+        unclear=draft.unclear[0].about if draft.unclear else None,
+    )
 
 
 def propose(
@@ -209,7 +243,11 @@ def propose(
     before = history if isinstance(history, str) else _words(history)
     if isinstance(model, EmbeddedPlanner):
         answer = model.invoke(
-            [HumanMessage(content=request)], asks=list(asks), passport=passport, history=before
+            [HumanMessage(content=request)],
+            asks=list(asks),
+            passport=passport,
+            history=before,
+            last=[] if isinstance(history, str) else last_calls(history),
         )
         draft = PlanDraft.model_validate_json(str(answer.content))
         return Proposal(draft=draft, usage=dict(answer.response_metadata))
@@ -308,6 +346,13 @@ def _name(model: BaseChatModel) -> str:
     )
 
 
+def _sentence_vectors(settings: Settings) -> Any:
+    """MiniLM's vectors, loaded when first asked for."""
+    from cellwright.knowledge import Knowledge
+
+    return Knowledge.open(settings).embed
+
+
 def packaged_adapter() -> Path | None:
     """Folder of the adapter that ships in the package; None when it was not built in."""
     folder = Path(str(resources.files("cellwright.agent"))) / "weights" / "planner"
@@ -329,7 +374,10 @@ def choose_model(settings: Settings, name: str) -> BaseChatModel:
 
         store = WeightStore(settings.weights_dir, offline=settings.offline)
         return EmbeddedPlanner(
-            base=store.path("smollm2"), adapter=packaged_adapter(), threads=settings.threads or 1
+            base=store.path("smollm2"),
+            adapter=packaged_adapter(),
+            embed=_sentence_vectors(settings),
+            threads=settings.threads or 1,
         )
     provider, _, rest = name.partition(":")
     if not rest:

@@ -6,7 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cellwright.agent.plan import DraftStep, Plan, PlanDraft, PlanStep, Question, Refusal
+from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS
+from cellwright.agent.plan import (
+    DraftStep,
+    DraftUnclear,
+    Plan,
+    PlanDraft,
+    PlanStep,
+    Question,
+    Refusal,
+)
+from cellwright.agent.questions import Reading, question_text, readings
 from cellwright.errors import ToolError
 
 if TYPE_CHECKING:
@@ -15,8 +25,9 @@ if TYPE_CHECKING:
 
 PREPARATION = "preprocess_dataset"
 ANNOTATION = "annotate_cells"
+SUBSET = "subset_cells"
 
-MAKERS: Mapping[str, str] = {"cellwright_leiden": PREPARATION, "cellwright_cell_type": ANNOTATION}
+MAKERS: Mapping[str, str] = {NEW_CLUSTERS: PREPARATION, NEW_LABELS: ANNOTATION}
 """Columns that a plan may name before they exist, and the tool that makes each."""
 
 REASONS: Mapping[str, tuple[str, str]] = {
@@ -64,16 +75,53 @@ def review(
     for refusal in draft.refused:
         reason, alternative = REASONS[refusal.reason]
         desk.refuse(refusal.asks, reason, alternative)
-    if draft.question is None or clarified:
-        desk.name_unserved()
-        return desk.plan()
-    return desk.question(draft.question, take_defaults=take_defaults)
+    open_questions = desk.possible(draft.unclear)
+    if draft.question is not None and not draft.unclear and not clarified:
+        return desk.question(draft.question, take_defaults=take_defaults)
+    if open_questions and not clarified and not take_defaults:
+        unclear, choices = open_questions[0]
+        return desk.ask(question_text(unclear, asks), choices)
+    for unclear, choices in open_questions:
+        desk.assume(unclear, choices, clarified)
+    desk.name_unserved()
+    return desk.plan()
+
+
+def settle(
+    draft: PlanDraft, asks: Sequence[str], bench: Workbench, answer: str
+) -> PlanDraft | None:
+    """The draft with the reading that an answer names; None when the answer names none.
+
+    Args:
+        draft: A draft of which review asked.
+        asks: The parts of the request.
+        bench: The workbench on which the question was made.
+        answer: What the user said; a choice, or its number from 1.
+    """
+    for unclear, choices in _Desk(asks, bench).possible(draft.unclear):
+        said = [one.text.casefold() for one in choices]
+        wanted = answer.strip().casefold()
+        if wanted.isdigit() and 0 < int(wanted) <= len(said):
+            wanted = said[int(wanted) - 1]
+        if wanted in said:
+            left = tuple(one for one in draft.unclear if one != unclear)
+            steps = (*draft.steps, *choices[said.index(wanted)].steps)
+            return draft.model_copy(update={"steps": steps, "unclear": left, "question": None})
+        break
+    return None
 
 
 def _in_working_order(steps: Sequence[DraftStep]) -> list[DraftStep]:
-    """Preparation, then annotation, then the rest as the request has it."""
+    """Preparation, then annotation, then the rest as the request has it.
+
+    A subset stays where the request has it: what comes before is done on all cells.
+    """
     rank = {PREPARATION: 0, ANNOTATION: 1}
-    return sorted(steps, key=lambda step: rank.get(step.tool, 2))
+    stage, order = 0, []
+    for step in steps:
+        stage += step.tool == SUBSET
+        order.append((stage, -1 if step.tool == SUBSET else rank.get(step.tool, 2)))
+    return [steps[at] for at in sorted(range(len(steps)), key=lambda at: order[at])]
 
 
 class _Desk:
@@ -86,6 +134,7 @@ class _Desk:
         self._seen: dict[str, int] = {}
         self._refused: list[Refusal] = []
         self._served: set[int] = set()
+        self._assumptions: list[str] = []
 
     def take(self, step: DraftStep) -> None:
         """Accept a step, or refuse it with its reason."""
@@ -107,8 +156,52 @@ class _Desk:
             return
         makers = [PREPARATION] if missing_preparation(spec, args, self._bench.passport) else []
         needs = self._prepare(spec, [*makers, *self._makers_of_columns(args)])
+        subsets = [one.id for one in self._steps if one.tool == SUBSET]
+        needs = tuple(dict.fromkeys([*needs, *subsets[-1:]]))
+        if spec.name == SUBSET:
+            self._seen.clear()
         self._seen[key] = len(self._steps)
         self._add(spec, args, step, needs=needs, warning=verdict.reason)
+
+    def possible(self, unclear: Sequence[DraftUnclear]) -> list[tuple[DraftUnclear, list[Reading]]]:
+        """What can still be asked: an unclear part of which no reading can run is refused."""
+        from cellwright.tools.gates import check
+
+        found = []
+        for one in unclear:
+            if not one.asks or not 0 < one.asks[0] <= len(self._asks):
+                continue
+            open_readings, verdict = [], None
+            for reading in readings(one, self._asks, self._bench.passport):
+                verdicts = []
+                for step in reading.steps:
+                    spec = self._bench.spec(step.tool)
+                    args = self._bench.validate(step.tool, step.args)
+                    verdicts.append(check(spec, args, self._bench.passport, self._bench))
+                verdict = next((v for v in verdicts if v.outcome == "refuse"), None) or verdict
+                if all(v.outcome != "refuse" for v in verdicts):
+                    open_readings.append(reading)
+            if open_readings:
+                found.append((one, open_readings))
+            elif verdict is not None:
+                self.refuse(one.asks, verdict.reason, verdict.alternative)
+        return found
+
+    def ask(self, text: str, choices: Sequence[Reading]) -> Plan:
+        """A plan that waits for an answer."""
+        said = tuple(one.text for one in choices)
+        question = Question(text=text, choices=said, default=said[0])
+        return self.plan().model_copy(
+            update={"status": "needs_clarification", "question": question}
+        )
+
+    def assume(self, unclear: DraftUnclear, choices: Sequence[Reading], clarified: str) -> None:
+        """Take the default reading of an unclear part, and say so."""
+        for step in choices[0].steps:
+            self.take(step)
+        what = question_text(unclear, self._asks)
+        how = f"The answer '{clarified}' did not settle it" if clarified else "Nobody was asked"
+        self._assumptions.append(f"{what} {how}; taken as: {choices[0].text}.")
 
     def refuse(self, asks: Sequence[int], reason: str, alternative: str) -> None:
         """Record that some parts of the request will not be done."""
@@ -125,23 +218,24 @@ class _Desk:
                     "Say it in other words, or name the tool; 'cellwright plan' shows the reading.",
                 )
 
-    def plan(self, assumptions: tuple[str, ...] = ()) -> Plan:
+    def plan(self) -> Plan:
         """The plan so far."""
         return Plan(
             status="ready" if self._steps else "refused",
             asks=self._asks,
             steps=tuple(self._steps),
             refused=tuple(self._refused),
-            assumptions=assumptions,
+            assumptions=tuple(self._assumptions),
         )
 
     def question(self, text: str, *, take_defaults: bool) -> Plan:
-        """A plan that waits for an answer, or that states the default it took."""
+        """The same for a question in a language model's own words."""
         default = "; ".join(step.delivers for step in self._steps if not step.inserted)
         if take_defaults:
-            assumption = f"{text} Nobody was asked; taken as: {default}." if default else ""
+            if default:
+                self._assumptions.append(f"{text} Nobody was asked; taken as: {default}.")
             self.name_unserved()
-            return self.plan((assumption,) if assumption else ())
+            return self.plan()
         return Plan(
             status="needs_clarification",
             asks=self._asks,
@@ -152,9 +246,14 @@ class _Desk:
 
     def _makers_of_columns(self, args: ToolArgs) -> list[str]:
         """Tools that make the columns which the arguments name and the data does not have yet."""
+        from cellwright.tools.subset_cells import SubsetArgs
+
         passport = self._bench.passport
         there = {column.name for column in passport.columns} if passport else set()
         named = [value for value in args.model_dump().values() if isinstance(value, str)]
+        if passport and isinstance(args, SubsetArgs) and args.groups and not args.column:
+            values = {value for column in passport.columns for value in column.values}
+            named += [] if set(args.groups) <= values or passport.column("label") else [NEW_LABELS]
         return [MAKERS[name] for name in named if name in MAKERS and name not in there]
 
     def _prepare(self, spec: ToolSpec, makers: Sequence[str]) -> tuple[str, ...]:

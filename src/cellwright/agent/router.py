@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from cellwright.agent.completion import complete
 from cellwright.agent.examples import make_asks
-from cellwright.agent.grammar import PROTOCOLS, QUESTIONS, Ask, merge, slot_values
+from cellwright.agent.grammar import PROTOCOLS, Ask, merge, question_of, slot_values
 from cellwright.agent.mentions import comparable, singular
-from cellwright.agent.plan import DraftRefusal, DraftStep, PlanDraft
+from cellwright.agent.plan import DraftRefusal, DraftStep, DraftUnclear, PlanDraft
 from cellwright.tools.passport import Passport
 
 Call = tuple[str, dict[str, Any]]
+Unclear = Literal["drug", "groups", "type", "genes", "goal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +25,14 @@ class Reading:
     Attributes:
         calls: Tools with arguments.
         refusal: Why it is refused; empty when it is not.
-        unclear: What is unclear, a key of ``QUESTIONS``; empty when nothing is.
+        unclear: What is unclear; None when nothing is.
         same: The steps of the ask before serve it too.
         sure: A keyword was found; otherwise the whole is a guess.
     """
 
     calls: tuple[Call, ...] = ()
     refusal: str = ""
-    unclear: str = ""
+    unclear: Unclear | None = None
     same: bool = False
     sure: bool = True
 
@@ -403,19 +404,23 @@ def draft_of(readings: Sequence[Reading], asks: Sequence[str]) -> PlanDraft:
     """The draft that readings make together."""
     steps: dict[str, DraftStep] = {}
     refused: list[DraftRefusal] = []
-    questions: list[str] = []
+    unclear: list[DraftUnclear] = []
     last: tuple[Call, ...] = ()
-    for number, (reading, ask) in enumerate(zip(readings, asks, strict=True), start=1):
+    for number, reading in enumerate(readings, start=1):
         calls = last if reading.same else reading.calls
         for tool, args in calls:
             merge(steps, DraftStep(tool=tool, args=args, asks=(number,)))
         if reading.refusal:
             refused.append(DraftRefusal(asks=(number,), reason=reading.refusal))
         if reading.unclear:
-            questions.append(f'{QUESTIONS[reading.unclear]} (in: "{ask}")')
+            unclear.append(DraftUnclear(asks=(number,), about=reading.unclear))
         last = calls
-    question = " ".join(dict.fromkeys(questions)) or None
-    return PlanDraft(steps=tuple(steps.values()), refused=tuple(refused), question=question)
+    return PlanDraft(
+        steps=tuple(steps.values()),
+        refused=tuple(refused),
+        unclear=tuple(unclear),
+        question=question_of(unclear, asks),
+    )
 
 
 def route(asks: Sequence[str], passport: Passport | None) -> PlanDraft:

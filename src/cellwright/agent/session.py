@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 FORMAT = "cellwright-run/1"
 """Version of ``run.json``."""
 
+BRANCH = "__"
+"""What parts the name of a branch from its thread's, whose artifacts it shares."""
+
 Answer = Callable[[Question], str]
 Watch = Callable[[Event], None]
 
@@ -43,6 +47,7 @@ class RunResult:
         outcomes: How each step ended.
         ledger: What became of each part of the request.
         files: Name of each deliverable and its path.
+        answer: The first finding of each step that was asked for, as the report has it.
     """
 
     thread: str
@@ -51,6 +56,7 @@ class RunResult:
     outcomes: tuple[Outcome, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     files: dict[str, str]
+    answer: tuple[str, ...] = ()
 
 
 def ask(
@@ -97,7 +103,49 @@ def ask(
     with SqliteSaver.from_conn_string(str(context.settings.threads_db)) as saver:
         graph = make_graph(saver)
         state = _run(graph, start, thread, context, answer)
-    return _result(thread, state)
+        said = _answer(state, context)
+    return dataclasses.replace(_result(thread, state), answer=said)
+
+
+def _answer(state: State, context: Context) -> tuple[str, ...]:
+    """What was found, in short."""
+    from cellwright.agent.document import compose
+
+    if not state.get("outcomes"):
+        return ()
+    return tuple(said.text for _, said in compose(state, context.bench(state)).answer)
+
+
+def branch(thread: str, name: str, *, settings: Settings | None = None) -> str:
+    """Start another line of a thread from where it stands; both go on by themselves.
+
+    Args:
+        thread: The thread.
+        name: A word for the branch.
+        settings: Deployment settings; from the environment when None.
+
+    Returns:
+        Id of the new thread.
+
+    Raises:
+        InputError: There is no such thread, or the branch exists.
+    """
+    settings = settings or Settings()
+    made = f"{thread}{BRANCH}{name}"
+    _context(settings, made, None, None)
+    with SqliteSaver.from_conn_string(str(settings.threads_db)) as saver:
+        graph = make_graph(saver)
+        old: Any = {"configurable": {"thread_id": thread}}
+        new: Any = {"configurable": {"thread_id": made}}
+        values = dict(graph.get_state(old).values)
+        if not values:
+            msg = f"No thread {thread!r} to branch from."
+            raise InputError(msg)
+        if graph.get_state(new).values:
+            msg = f"There is a branch {made!r} already; choose another name."
+            raise InputError(msg)
+        graph.update_state(new, values, as_node="report")
+    return made
 
 
 def plan(
@@ -130,9 +178,8 @@ def _context(
     if not thread.replace("-", "").replace("_", "").isalnum():
         msg = f"Thread {thread!r}: letters, digits, '-' and '_' only."
         raise InputError(msg)
-    context = Context(
-        settings=settings, folder=settings.cache_dir / "threads" / thread, model=model
-    )
+    folder = settings.cache_dir / "threads" / thread.split(BRANCH, maxsplit=1)[0]
+    context = Context(settings=settings, folder=folder, model=model)
     if watch is not None:
         context.watch = watch
     return context

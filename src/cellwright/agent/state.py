@@ -17,7 +17,8 @@ class Outcome(BaseModel):
         result: Id of the result artifact; empty unless done.
         reason: Why not, in one sentence; empty when done.
         seconds: Time spent, tries included.
-        tries: How often it was run.
+        tries: How often it was run; 0 when an earlier turn's result was taken.
+        note: What was changed to make it run, or that an earlier result was taken.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class Outcome(BaseModel):
     reason: str = ""
     seconds: float = 0.0
     tries: int = 1
+    note: str = ""
 
 
 class LedgerEntry(BaseModel):
@@ -54,6 +56,13 @@ class LedgerEntry(BaseModel):
 def extend(old: list[Any] | None, new: list[Any] | None) -> list[Any]:
     """Append new records to old ones; None empties the list for a new request."""
     return [] if new is None else [*(old or []), *new]
+
+
+def remember(
+    old: dict[str, dict[str, Any]] | None, new: dict[str, dict[str, Any]] | None
+) -> dict[str, dict[str, Any]]:
+    """Results of earlier steps by what was run on what."""
+    return {**(old or {}), **(new or {})}
 
 
 class InputState(TypedDict, total=False):
@@ -82,6 +91,7 @@ class State(InputState, total=False):
         ledger: One ``LedgerEntry`` for each part of the request.
         history: Requests of this thread so far, each with the steps that were done for it.
         report: Paths of the report's files.
+        made: Results of this thread by tool, arguments and data, for follow-ups.
     """
 
     passport: dict[str, Any] | None
@@ -94,3 +104,4 @@ class State(InputState, total=False):
     ledger: list[dict[str, Any]]
     history: Annotated[list[dict[str, Any]], extend]
     report: dict[str, str]
+    made: Annotated[dict[str, dict[str, Any]], remember]

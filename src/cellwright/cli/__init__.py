@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cellwright.cli import agent, data, evals, knowledge, models, planner, templates, train
+from cellwright.cli import agent, chat, data, evals, knowledge, models, planner, templates, train
 from cellwright.cli.console import complain
 from cellwright.errors import CellwrightError, InputError, RefusedError
 
@@ -47,6 +47,7 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     agent.ask,
     agent.plan,
+    chat.chat,
     agent.demo,
     data.describe,
     data.annotate,

@@ -130,13 +130,16 @@ class _watching:
 
 def _ask_user(question: "Question") -> str:
     stderr().print(question.text)
+    for at, choice in enumerate(question.choices, start=1):
+        stderr().print(f"  {at}. {choice}", highlight=False)
     return str(typer.prompt("Your answer", default=question.default or None, err=True))
 
 
 def _plan_json(made: "Plan") -> dict[str, Any]:
     value = made.model_dump(mode="json")
     question = value["question"]
-    return {**value, "question": question["text"] if question else None}
+    choices = question["choices"] if question else []
+    return {**value, "question": question["text"] if question else None, "choices": choices}
 
 
 def _jsonable(result: "RunResult") -> dict[str, Any]:
@@ -172,6 +175,8 @@ def _print_result(result: "RunResult") -> None:
     console = stdout()
     if result.plan.question:
         console.print(f"Needs an answer first: {escape(result.plan.question.text)}")
+        for choice in result.plan.question.choices:
+            console.print(f"  - {escape(choice)}", highlight=False)
         console.print("Ask again more precisely, or with --yes to take the default reading.")
         return
     table = Table("asked", "outcome", "why not, and what instead")

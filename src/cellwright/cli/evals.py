@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,6 @@ import typer
 from cellwright.cli.console import print_json, stderr, stdout, working
 
 DATA = Path("../shared/data")
-SHIFT_FILE, SHIFT_LINE = "pc9_erlotinib_day11_resistant_only.h5ad", "PC14"
 
 
 def evaluate(
@@ -53,25 +53,32 @@ def evaluate(
 
 def train_drug(
     gdsc: Annotated[Path, typer.Option(help="Folder of the two GDSC tables.")] = DATA / "gdsc",
-    shift_from: Annotated[
-        Path, typer.Option(help="Single cells of a line that GDSC has, for the platform's shift.")
-    ] = DATA / SHIFT_FILE,
-    shift_line: Annotated[str, typer.Option(help="That line's name in GDSC.")] = SHIFT_LINE,
+    cells: Annotated[
+        Path, typer.Option(help="Folder of single-cell files, for what platforms do to a gene.")
+    ] = DATA,
     out: Annotated[
         Path | None, typer.Option(help="Where to save; the package's own artefact by default.")
     ] = None,
 ) -> None:
     """Fit the drug transfer on bulk screens of cell lines."""
-    from cellwright.cellmodel.drug.fit import fit_transfer
+    from cellwright.cellmodel.drug.fit import fit_screen
+    from cellwright.cellmodel.drug.screen import read_screen
     from cellwright.cellmodel.drug.transfer import PACKAGED
-    from cellwright.evals.platform_pair import read_pair
+    from cellwright.evals.drug_inputs import read_facts, read_pairs
     from cellwright.knowledge import Knowledge
 
-    genes = Knowledge.open().genes
+    knowledge = Knowledge.open()
     target = out or PACKAGED
+
+    def keys(names: Sequence[str]) -> list[str | None]:
+        return list(knowledge.genes.keys(list(names), "human"))
+
     with working("fitting the drug transfer"):
-        pair = read_pair(shift_from, shift_line, lambda names: genes.keys(list(names), "human"))
-        transfer = fit_transfer(
-            gdsc, target, keys=lambda names: genes.keys(list(names), "human"), pairs=[pair]
+        screen = read_screen(gdsc, keys)
+        transfer = fit_screen(
+            screen,
+            pairs=read_pairs(cells, screen, keys),
+            facts=read_facts(gdsc, knowledge, screen.drugs),
         )
+        transfer.save(target)
     print_json({"saved": str(target), **transfer.card})

@@ -26,7 +26,9 @@ SUITES = {
     "instructions": "cellwright.evals.suites.instructions",
     "interpreter": "cellwright.evals.suites.interpreter",
     "knowledge": "cellwright.evals.suites.knowledge",
+    "reports": "cellwright.evals.suites.reports",
     "robustness": "cellwright.evals.suites.robustness",
+    "safety": "cellwright.evals.suites.safety",
     "saliency": "cellwright.evals.suites.saliency",
     "speed": "cellwright.evals.suites.speed",
 }
@@ -153,6 +155,7 @@ LOWER_IS_BETTER = frozenset(
         *("calibration_error", "absolute_error", "rank", "seconds", "peak_mb", "token_loss", "mmd"),
         *("library_gap", "zero_rate_gap", "two_sample_auc", "no_cell", "delta_sknn", "delta_pknn"),
         *("wrong_gene", "unanswered", "restated", "flipped", "flipped_outside_own_set"),
+        *("omitted", "caused_call", "missed"),
         *(f"{name}_{k}" for name in ("delta_sknn", "delta_pknn", "mmd") for k in (5, 10, 25, 50)),
     }
 )

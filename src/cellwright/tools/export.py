@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cellwright.tools.workbench import Workbench
 
 PREFIX = "cellwright_"
+ROWS = "cellwright_rows"
+"""Key of uns with the positions in the user's file of the cells of a subset."""
 
 
 def write_annotated(source: Path, bench: Workbench, target: Path) -> None:
@@ -34,6 +36,9 @@ def write_annotated(source: Path, bench: Workbench, target: Path) -> None:
     genes = bench.knowledge.genes
     original = read_cells(source, lambda names: genes.identify(list(names)).coverage)
     working = bench.adata()
+    rows = working.uns.pop(ROWS, None)
+    if rows is not None:
+        original = original[rows].copy()
     for name in working.obs.columns:
         if str(name).startswith(PREFIX):
             original.obs[name] = working.obs[name].to_numpy()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from cellwright.errors import ToolError
 from cellwright.tools import figures
 from cellwright.tools.columns import grouping
+from cellwright.tools.plot_records import Bar, GeneShare, PlotArgs, PlotResult
 from cellwright.tools.profiles import group_profiles, indicator
 from cellwright.tools.selection import (
     default_grouping,
@@ -18,7 +18,7 @@ from cellwright.tools.selection import (
     groups_of,
     symbols,
 )
-from cellwright.tools.spec import Claim, Needs, Preparation, ToolArgs, ToolResult, ToolSpec
+from cellwright.tools.spec import Needs, Preparation, ToolSpec
 from cellwright.tools.workbench import EMBEDDING, Workbench
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 NAME = "plot_cells"
 MAX_GENES = 40
 MAX_PANELS = 9
+ALL = "all cells"
 USER_EMBEDDINGS = ("X_umap", "X_tsne", "X_tSNE", "UMAP")
 KIND_WORDS = {
     "umap": "UMAP",
@@ -41,45 +42,6 @@ KIND_WORDS = {
 }
 
 
-class PlotArgs(ToolArgs):
-    """Which figure."""
-
-    kind: Literal["umap", "dotplot", "heatmap", "violin", "composition"] = Field(
-        default="umap", description="Kind of figure."
-    )
-    color_by: str | None = Field(
-        default=None,
-        description="Column of obs or a gene; the labels, else the clusters, when left out.",
-    )
-    genes: tuple[str, ...] | None = Field(
-        default=None, description="Genes to show; the leading markers of the groups when left out."
-    )
-
-
-class PlotResult(ToolResult):
-    """A figure."""
-
-    kind: str = Field(description="Kind of figure.")
-    kind_words: str = Field(description="The kind, in words.")
-    color_by: str = Field(description="What colours or groups the cells.")
-    genes: tuple[str, ...] = Field(description="Genes shown.")
-    absent: tuple[str, ...] = Field(description="Genes that the data has not.")
-    n_groups: int | None = Field(description="Groups shown; None for a gene's expression.")
-    n_cells: int = Field(description="Cells shown.")
-    basis: str = Field(description="Which coordinates or groups the figure is drawn on.")
-
-    def claims(self) -> list[Claim]:
-        """What the figure shows."""
-        what = "{kind_words} of {n_cells:,} cells by {color_by}"
-        what += " ({basis})." if self.basis else "."
-        if self.genes:
-            what += " Genes: {genes}."
-        found = [Claim(template=what)]
-        if self.absent:
-            found.append(Claim(template="Not measured in this file: {absent}.", kind="caveat"))
-        return found
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Drawn:
     figure: Figure
@@ -88,6 +50,8 @@ class _Drawn:
     absent: tuple[str, ...] = ()
     n_groups: int | None = None
     basis: str = ""
+    bars: tuple[Bar, ...] = ()
+    expression: tuple[GeneShare, ...] = ()
 
 
 def _run(args: PlotArgs, bench: Workbench) -> PlotResult:
@@ -101,6 +65,7 @@ def _run(args: PlotArgs, bench: Workbench) -> PlotResult:
     }[args.kind]
     drawn = draw(args, adata, bench)
     summary = f"{KIND_WORDS[args.kind]} by {drawn.color_by}"
+    widest, narrowest = _extremes(drawn.bars)
     return PlotResult(
         figures=(figures.save(drawn.figure, bench, summary, tool=NAME),),
         kind=args.kind,
@@ -111,7 +76,54 @@ def _run(args: PlotArgs, bench: Workbench) -> PlotResult:
         n_groups=drawn.n_groups,
         n_cells=adata.n_obs,
         basis=drawn.basis,
+        bars=drawn.bars,
+        n_bars=len({one.bar for one in drawn.bars}),
+        widest=widest,
+        narrowest=narrowest,
+        expression=drawn.expression,
     )
+
+
+def _count(groups: Series, bars: Series | None = None) -> tuple[Bar, ...]:
+    """Cells of every group, in all or in each bar; bars in their order, groups by size."""
+    found = []
+    for bar in [None] if bars is None else list(bars.cat.categories):
+        inside = groups if bar is None or bars is None else groups[np.asarray(bars == bar)]
+        counts = {name: int((inside == name).sum()) for name in _by_size(groups)}
+        total = max(sum(counts.values()), 1)
+        found += [
+            Bar(bar=ALL if bar is None else str(bar), group=name, n_cells=n, share=n / total)
+            for name, n in counts.items()
+        ]
+    return tuple(found)
+
+
+def _extremes(bars: tuple[Bar, ...]) -> tuple[Bar | None, Bar | None]:
+    """The bars in which the group that leads over all has its largest and smallest share."""
+    if not bars:
+        return None, None
+    own = [one for one in bars if one.group == bars[0].group]
+    return max(own, key=lambda one: one.share), min(own, key=lambda one: one.share)
+
+
+def _seen(adata: AnnData, groups: Series, at: list[int], names: list[str]) -> tuple[GeneShare, ...]:
+    """The group in which each gene is highest."""
+    keep = groups.notna().to_numpy()
+    profiles = group_profiles(adata.X[keep][:, at], groups[keep])
+    overall = np.asarray((adata.X[:, at] > 0).mean(axis=0)).ravel()
+    found = []
+    for place, name in enumerate(names):
+        best = max(_by_size(groups), key=lambda row: float(profiles[row].mean_in[place]))
+        found.append(
+            GeneShare(
+                gene=name,
+                group=best,
+                share=float(profiles[best].share_in[place]),
+                mean=float(profiles[best].mean_in[place]),
+                share_all=float(overall[place]),
+            )
+        )
+    return tuple(found)
 
 
 def _embedding(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
@@ -132,7 +144,10 @@ def _embedding(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
         names.append("unknown")
     figures.scatter_groups(axes, points, shown, names)
     figures.finish_embedding(axes, f"{kind} by {groups.name}", kind)
-    return _Drawn(figure=figure, color_by=str(groups.name), n_groups=len(names), basis=basis)
+    return _Drawn(
+        figure=figure, color_by=str(groups.name), n_groups=len(names), basis=basis,
+        bars=_count(groups),
+    )  # fmt: skip
 
 
 def _coordinates(adata: AnnData) -> tuple[np.ndarray, str, str]:
@@ -173,9 +188,12 @@ def _gene_panels(
         bar.ax.tick_params(labelsize=7)
     for panel in panels[len(at) :]:
         panel.set_visible(False)
+    by = default_grouping(bench.passport)
+    seen = _seen(adata, groups_of(adata, bench.passport, by), at, names) if by in adata.obs else ()
     return _Drawn(
-        figure=figure, color_by=", ".join(names), genes=tuple(names), absent=absent, basis=words
-    )
+        figure=figure, color_by=", ".join(names), genes=tuple(names), absent=absent, basis=words,
+        expression=seen,
+    )  # fmt: skip
 
 
 def _number(name: str, adata: AnnData, basis: tuple[np.ndarray, str, str]) -> _Drawn:
@@ -205,7 +223,7 @@ def _dots(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
     axes.set_title(f"Expression by {groups.name}", fontsize=11)
     return _Drawn(
         figure=figure, color_by=str(groups.name), genes=tuple(names), absent=absent,
-        n_groups=len(rows),
+        n_groups=len(rows), expression=_seen(adata, groups, at, names),
     )  # fmt: skip
 
 
@@ -229,7 +247,7 @@ def _heatmap(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
     axes.set_title(f"Expression by {groups.name}", fontsize=11)
     return _Drawn(
         figure=figure, color_by=str(groups.name), genes=tuple(names), absent=absent,
-        n_groups=len(rows),
+        n_groups=len(rows), expression=_seen(adata, groups, at, names),
     )  # fmt: skip
 
 
@@ -265,7 +283,7 @@ def _violins(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
     figure.suptitle(f"log-normalised expression by {groups.name}", fontsize=11)
     return _Drawn(
         figure=figure, color_by=str(groups.name), genes=tuple(names), absent=absent,
-        n_groups=len(rows),
+        n_groups=len(rows), expression=_seen(adata, groups, at, names),
     )  # fmt: skip
 
 
@@ -279,12 +297,12 @@ def _composition(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
     if over is None and passport:
         over = passport.column("donor", "condition", "batch", "cluster")
     if over is None or over.name == groups.name:
-        bars, basis = None, "all cells"
+        bars, basis = None, ALL
     else:
         bars, basis = grouping(adata.obs, over.name), f"per {over.name}"
     names = _by_size(groups)
     table = np.array([[(groups == name).sum() for name in names]], dtype=float)
-    labels = ["all cells"]
+    labels = [ALL]
     if bars is not None:
         by_bar = indicator(bars)
         table = np.array(
@@ -303,7 +321,10 @@ def _composition(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     axes.set_title(f"Composition by {groups.name}", fontsize=11)
     figures.plain(axes)
-    return _Drawn(figure=figure, color_by=str(groups.name), n_groups=len(names), basis=basis)
+    return _Drawn(
+        figure=figure, color_by=str(groups.name), n_groups=len(names), basis=basis,
+        bars=_count(groups, bars),
+    )  # fmt: skip
 
 
 def _grouping(args: PlotArgs, adata: AnnData, bench: Workbench) -> Series:

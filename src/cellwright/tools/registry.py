@@ -15,10 +15,12 @@ from cellwright.tools.predict_drug_response import TOOL
 from cellwright.tools.preprocess_dataset import PREPROCESS_DATASET
 from cellwright.tools.search_knowledge import SEARCH_KNOWLEDGE
 from cellwright.tools.spec import ToolSpec
+from cellwright.tools.subset_cells import SUBSET_CELLS
 
 ALL_TOOLS: tuple[ToolSpec[Any, Any], ...] = (
     DESCRIBE_DATASET,
     PREPROCESS_DATASET,
+    SUBSET_CELLS,
     ANNOTATE_CELLS,
     TOOL,
     GENERATE_CELLS,

@@ -3,12 +3,13 @@ import pytest
 from cellwright.agent.asks import split_request
 from cellwright.agent.examples import fits, make_asks, make_examples
 from cellwright.agent.grammar import SIGNATURES, read_plan
-from cellwright.agent.phrasings import PHRASINGS
+from cellwright.agent.phrasings import phrasings
 from cellwright.agent.plan import DraftStep, PlanDraft
 
 
-def test_no_phrasing_is_both_trained_on_and_held_out() -> None:
-    for kind, sides in PHRASINGS.items():
+@pytest.mark.parametrize("language", ["english", "korean", "chinese"])
+def test_no_phrasing_is_both_trained_on_and_held_out(language) -> None:
+    for kind, sides in phrasings(language).items():
         trained = {words for words, _plan in sides[False]}
         held = {words for words, _plan in sides[True]}
         assert trained, kind

@@ -145,3 +145,29 @@ def test_doctor_finds_everything_in_place():
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 0, result.output
     assert "missing" not in result.stdout
+
+
+def test_a_conversation_goes_on_where_it_is_and_branches(monkeypatch, tmp_path):
+    from cellwright.agent import session
+    from cellwright.cli import chat
+
+    asked = []
+
+    def ask(data, said, *, thread, out, **_rest):
+        asked.append((said, thread, out.name))
+        return session.RunResult(
+            thread=thread, status="done", plan=session.Plan(status="ready", asks=(said,)), files={},
+            answer=("It has 5 cells.",),
+        )  # fmt: skip
+
+    monkeypatch.setattr(session, "ask", ask)
+    monkeypatch.setattr(session, "branch", lambda thread, name: f"{thread}__{name}")
+    data = tmp_path / "cells.h5ad"
+    data.write_text("cells")
+    command = ["chat", str(data), "--thread", "t-1", "--out", str(tmp_path / "out")]
+    told = CliRunner().invoke(app, command, input="annotate\n/branch b\nonly T cells\n/nothing\n")
+    assert told.exit_code == 0, told.output
+    assert [one[:2] for one in asked] == [("annotate", "t-1"), ("only T cells", "t-1__b")]
+    assert "It has 5 cells." in told.output
+    assert "No command '/nothing'" in told.output
+    assert chat.HELP in told.output

@@ -15,6 +15,7 @@ from tests.unit.tools.factory import B_GENES, GENES, make_adata, make_bench
 DESIGN = {
     "describe_dataset": set(),
     "preprocess_dataset": {"resolution", "batch_key"},
+    "subset_cells": {"groups", "column", "drop"},
     "annotate_cells": {"level", "group_by", "choices"},
     "predict_drug_response": {"drugs", "group_by"},
     "generate_cells": {"cell_type", "tissue", "species", "protocol", "n"},

@@ -1,0 +1,74 @@
+"""Follow-ups: what 'the same', 'again' and 'only those' take over from the turn before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cellwright.agent.fill import Desk
+from cellwright.agent.router import Call, Reading
+
+AGAIN = re.compile(
+    r"^\W*(?:and |now |great|ok|okay|,|so |please )*\W*(?:the )?(?:same|again|repeat|redo|once more"
+    r"|likewise|ditto)\b|\binstead\b|\bas before\b"
+)
+ALSO = re.compile(r"^\W*(?:and|now|great|ok|okay|only|just|but|then|what about|how about)\b")
+REPEATS = frozenset(
+    {"plot_cells", "find_markers", "compare_groups", "explain_cells", "predict_drug_response"}
+)
+"""Tools whose figures and tables are made anew on other cells or other clusters."""
+
+
+def last_calls(history: Sequence[Any]) -> list[Call]:
+    """The calls of the turn before, as ``history`` in the state keeps them."""
+    for turn in reversed(history):
+        if isinstance(turn, Mapping) and turn.get("steps"):
+            return [(str(one["tool"]), _chosen(one["args"])) for one in turn["steps"]]
+    return []
+
+
+def _chosen(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in args.items() if value not in (None, [], ())}
+
+
+def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
+    """A reading with what it leaves to the turn before.
+
+    A subset, or a new clustering, is followed by the figures and tables of that turn; 'the same'
+    with another number, column or gene repeats its step with this one changed.
+
+    Args:
+        reading: How the ask reads by itself.
+        desk: The ask.
+        last: Calls of the turn before.
+    """
+    again, also = desk.says(AGAIN), desk.says(ALSO)
+    if not last or not (again or also):
+        return reading
+    tools = [tool for tool, _ in reading.calls]
+    repeated = tuple(call for call in last if call[0] in REPEATS)
+    if tools == ["subset_cells"]:
+        return Reading(calls=(*reading.calls, *repeated))
+    if tools == ["preprocess_dataset"]:
+        grouped = [call for call in repeated if "cellwright_leiden" in call[1].values()]
+        return Reading(calls=(*reading.calls, *grouped))
+    if not again or (tools and tools[0] not in {last[-1][0], "describe_dataset"}):
+        return reading
+    tool, args = last[-1]
+    changed = dict(args)
+    if tool == "preprocess_dataset":
+        found = re.search(r"\d+(?:\.\d+)?", desk.words)
+        changed |= {"resolution": float(found.group())} if found else {}
+    elif desk.number() and tool in {"find_markers", "explain_cells"}:
+        changed["n_genes"] = desk.number()
+    elif desk.number() and tool == "generate_cells":
+        changed["n"] = desk.number()
+    elif tool == "plot_cells" and (desk.genes or desk.column()):
+        changed.pop("genes", None)
+        changed |= {"genes": desk.genes} if desk.genes else {"color_by": desk.column()}
+    elif tool == "predict_drug_response" and desk.ask.mentions.likely_drugs:
+        changed["drugs"] = list(desk.ask.mentions.likely_drugs)
+    if changed == args:
+        return reading
+    return Reading(calls=((tool, changed),))
