@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cellwright.cellmodel.drug.fit import FitConfig, factor_space, fit_response, ridge
+from cellwright.cellmodel.drug.project import FactorSpace, unit
 from cellwright.cellmodel.drug.screen import Screen
 
 SHARED, LINEAR, EMBEDDING = "cellwright", "linear", "cell-model-embedding"
@@ -104,7 +105,7 @@ def leave_out(
         if vectors is not None:
             put(EMBEDDING, test, on_vectors(vectors[0][rest], response[rest], vectors[1][test]))
         if not families or NEAREST in families:
-            put(NEAREST, test, nearest(found, scores, response[rest]))
+            put(NEAREST, test, nearest(space, found, scores, response[rest]))
         if screen.tissues and (not families or TISSUE in families):
             tissues = np.array(screen.tissues, object)[train]
             put(TISSUE, test, tissue_mean(tissues[test], tissues[rest], response[rest]))
@@ -121,9 +122,11 @@ def on_vectors(train: np.ndarray, response: np.ndarray, test: np.ndarray) -> np.
     return predicted
 
 
-def nearest(found: np.ndarray, scores: np.ndarray, response: np.ndarray) -> np.ndarray:
+def nearest(
+    space: FactorSpace, found: np.ndarray, scores: np.ndarray, response: np.ndarray
+) -> np.ndarray:
     """Measured response of the nearest line; of the next nearest where it was not measured."""
-    order = np.argsort(-(_unit(found) @ _unit(scores).T), axis=1)[:, :NEIGHBOURS]
+    order = np.argsort(-space.similarity(found, scores), axis=1)[:, :NEIGHBOURS]
     out = np.full((len(found), response.shape[1]), np.nan)
     for rank in range(order.shape[1]):
         gap = np.isnan(out)
@@ -135,7 +138,7 @@ def nearest_tissue(found: np.ndarray, scores: np.ndarray, tissues: np.ndarray) -
     """Tissue whose lines are nearest on average."""
     names = np.array(sorted(set(tissues) - {""}), object)
     means = np.array([scores[tissues == name].mean(0) for name in names])
-    chosen: np.ndarray = names[(_unit(found) @ _unit(means).T).argmax(axis=1)]
+    chosen: np.ndarray = names[(unit(found) @ unit(means).T).argmax(axis=1)]
     return chosen
 
 
@@ -155,8 +158,3 @@ def site_folds(screen: Screen) -> np.ndarray:
     """Site of origin of each training line, as folds; lines without one share a fold."""
     sites = np.array(screen.sites, object)[~screen.held_out]
     return np.unique(sites.astype(str), return_inverse=True)[1]
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return unit

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cellwright.cellmodel.drug.project import FactorSpace, Placement
+from cellwright.cellmodel.drug.project import FactorSpace, Placement, unit
 from cellwright.errors import CellwrightError
 
 FORMAT = 2
@@ -217,9 +217,8 @@ class DrugTransfer:
             training_only: Leave out the lines kept for testing.
         """
         columns = self.drug_index(drugs)
-        # Beside each other the lines differ by far less than from zero: cosine on centred factors.
         factors = self.factors(profiles, self.place(keys))
-        near = _unit(factors) @ _unit(self.scores_LK).T
+        near = self.space.similarity(factors, self.scores_LK)
         usable = np.ones(len(self.lines), bool)
         if measured_only and len(columns):
             usable &= (self.response_LD[:, columns] != MISSING).all(axis=1)
@@ -268,7 +267,7 @@ class DrugTransfer:
             Name, cosine in the factor space, number of its lines, and their mean measured z (D,).
         """
         names, response, means, counts = self.tissue_table
-        near = _unit(self.factors(profiles, self.place(keys))) @ _unit(means).T
+        near = unit(self.factors(profiles, self.place(keys))) @ unit(means).T
         return [
             (names[at], float(near[row, at]), int(counts[at]), response[at])
             for row, at in enumerate(near.argmax(axis=1))
@@ -293,11 +292,6 @@ def pack_response(response_LD: np.ndarray) -> np.ndarray:
     """Round measured z to whole steps, as int8; NaN becomes ``MISSING``."""
     steps = np.clip(np.round(np.nan_to_num(response_LD) / STEP), -127, 127).astype(np.int8)
     return np.where(np.isfinite(response_LD), steps, MISSING).astype(np.int8)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return unit
 
 
 def _dense(block: Any) -> np.ndarray:

@@ -252,7 +252,7 @@ def _rivals(
         known = bench.protocol.embed(screen.expression[train], genes)
         asked = bench.protocol.embed(profiles, genes)
         out[families.EMBEDDING] = families.on_vectors(known, response, asked)
-    out[families.NEAREST] = families.nearest(factors, scores, response)
+    out[families.NEAREST] = families.nearest(space, factors, scores, response)
     out[families.TISSUE] = families.tissue_mean(own, tissues[train], response)
     out["drug-mean"] = np.tile(np.nanmean(response, axis=0), (len(lines), 1))
     return out
