@@ -16,6 +16,7 @@ from cellwright.agent.grammar import Ask, read_plan, written
 from cellwright.agent.lexicon import TERMS, gloss
 from cellwright.agent.mentions import (
     COMMON,
+    ROLE_WORDS,
     column_for,
     comparable,
     find_mentions,
@@ -119,7 +120,7 @@ def _right_words(passport: Passport | None) -> frozenset[str]:
         for text in (column.name, *column.values)
         for word in re.findall(r"[A-Za-z]+", text)
     ]
-    listed = (*TYPES, *DRUGS, *PERSONAS)
+    listed = (*TYPES, *DRUGS, *PERSONAS, *(words for _, words in ROLE_WORDS))
     words = {word.lower() for text in listed for word in re.findall(r"[A-Za-z]+", text)}
     return COMMON | frozenset(names) | words
 
@@ -206,6 +207,7 @@ class ExampleMaker:
         request = self._join(words, language)
         return self._finish(
             request,
+            words=words,
             plans=plans,
             passport=passport,
             history=history,
@@ -426,6 +428,7 @@ class ExampleMaker:
         self,
         request: str,
         *,
+        words: Sequence[str],
         plans: Sequence[str],
         passport: Passport,
         history: str,
@@ -433,7 +436,7 @@ class ExampleMaker:
         language: Language,
     ) -> Example | None:
         asks = split_request(request)
-        if len(asks) != len(plans):
+        if not _parted_as_made(asks, words):
             return None
         plan = "".join(f"{at} {one}\n" for at, one in enumerate(plans, start=1))
         return Example(
@@ -447,6 +450,17 @@ class ExampleMaker:
             language=language,
             held_out=self._held,
         )
+
+
+def _parted_as_made(asks: Sequence[str], words: Sequence[str]) -> bool:
+    """Each part of the request holds the words that were made for it."""
+    return len(asks) == len(words) and all(
+        _letters(made) in _letters(ask) for made, ask in zip(words, asks, strict=True)
+    )
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", " ", text.casefold()).strip()
 
 
 def _put(text: str, values: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ def _mended(word: str) -> str:
     """The word of the trade that a misspelt one stands for; the word itself if none does."""
     from rapidfuzz.distance import OSA
 
-    limit = 1 if len(word) < 7 else 2
+    limit = 1 if len(word) < 8 else 2
     near = [
         (OSA.distance(word, one, score_cutoff=limit), abs(len(word) - len(one)), one)
         for one in WORDS
@@ -48,6 +48,7 @@ def mend(text: str, known: frozenset[str]) -> str:
         plain = word.lower()
         if plain in known or plain in WORDS or (word != plain and not word.istitle()):
             return word
-        return _mended(plain)
+        mended = _mended(plain)
+        return word if mended == plain else mended
 
     return re.sub(rf"(?<![\w+-])[A-Za-z]{{{SHORTEST},}}(?![\w+-])", fix, text)

@@ -280,4 +280,5 @@ ANNOTATE_CELLS = ToolSpec(
     gate=_gate,
     preparation=_preparation,
     run=_run,
+    changes_data=True,
 )

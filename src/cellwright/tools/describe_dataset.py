@@ -101,4 +101,5 @@ DESCRIBE_DATASET = ToolSpec(
     result=DescribeResult,
     needs=Needs(matrix=frozenset(), species=frozenset()),
     run=_run,
+    quick=True,
 )

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellwright.errors import InputError
+from cellwright.tools.in_memory import add_made
 from cellwright.tools.readers import read_cells
 
 if TYPE_CHECKING:
     from cellwright.tools.workbench import Workbench
 
-PREFIX = "cellwright_"
 ROWS = "cellwright_rows"
 """Key of uns with the positions in the user's file of the cells of a subset."""
 
@@ -39,17 +39,7 @@ def write_annotated(source: Path, bench: Workbench, target: Path) -> None:
     rows = working.uns.pop(ROWS, None)
     if rows is not None:
         original = original[rows].copy()
-    for name in working.obs.columns:
-        if str(name).startswith(PREFIX):
-            original.obs[name] = working.obs[name].to_numpy()
-            if working.obs[name].dtype == "category":
-                original.obs[name] = original.obs[name].astype(working.obs[name].dtype)
-    for key in working.obsm:
-        if key.startswith(f"X_{PREFIX}"):
-            original.obsm[key] = working.obsm[key]
-    for key in working.uns:
-        if key.startswith(PREFIX):
-            original.uns[key] = working.uns[key]
+    add_made(original, working)
     draft = target.with_name(f".{target.name}.partial")
     try:
         original.write_h5ad(draft, compression="gzip")

@@ -132,4 +132,5 @@ MATCH_MARKERS = ToolSpec(
     result=MatchResult,
     needs=Needs(data=False),
     run=_run,
+    quick=True,
 )

@@ -379,4 +379,5 @@ TOOL = ToolSpec(
     ),
     gate=gate,
     preparation=preparation,
+    changes_data=True,
 )

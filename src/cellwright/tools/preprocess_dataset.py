@@ -313,4 +313,5 @@ PREPROCESS_DATASET = ToolSpec(
     needs=Needs(matrix=frozenset({"counts", "log1p", "tpm", "scaled"}), species=frozenset()),
     gate=_gate,
     run=_run,
+    changes_data=True,
 )

@@ -71,4 +71,5 @@ SEARCH_KNOWLEDGE = ToolSpec(
     result=SearchResult,
     needs=Needs(data=False),
     run=_run,
+    quick=True,
 )

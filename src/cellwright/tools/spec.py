@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cellwright.artifacts import ArtifactRef
 
@@ -148,6 +148,8 @@ class ToolSpec(Generic[A, R]):
         preparation: Which preparation these arguments need on this data: a grouping that the user
             names needs no clusters made.
         run: The work: ``run(args, bench) -> result``.
+        changes_data: Later steps go on with the AnnData that it makes.
+        quick: It needs no model and no pass over the cells, and answers in about a second.
     """
 
     name: str
@@ -159,3 +161,13 @@ class ToolSpec(Generic[A, R]):
     needs: Needs = field(default_factory=Needs)
     gate: Callable[[A, Passport | None, Workbench], Verdict] = _always_ok
     preparation: Callable[[A, Passport | None, Needs], Preparation] = _by_needs
+    changes_data: bool = False
+    quick: bool = False
+
+
+def complaint(tool: str, error: ValidationError) -> str:
+    """What is wrong with a tool's arguments, in one line, the same wherever it is called from."""
+    found = "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or tool}: {one['msg']}" for one in error.errors()
+    )
+    return f"{tool}: {found}"

@@ -207,4 +207,5 @@ SUBSET_CELLS = ToolSpec(
     result=SubsetResult,
     needs=Needs(matrix=frozenset(), species=frozenset()),
     run=_run,
+    changes_data=True,
 )

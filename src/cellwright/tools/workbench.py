@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from cellwright.artifacts import ArtifactRef, DirectoryStore
 from cellwright.errors import RefusedError, ToolError
 from cellwright.settings import Settings
-from cellwright.tools.spec import ToolArgs, ToolResult, ToolSpec
+from cellwright.tools.spec import ToolArgs, ToolResult, ToolSpec, complaint
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,6 +52,7 @@ class Workbench:
         data: Reference of the current AnnData; None without data.
         progress: Called with a message and a share between 0 and 1 (or None) during work.
         cancelled: Set it to make a long tool stop at its next block.
+        lock: Held while a tool runs, so that threads that share the workbench take turns.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Workbench:
         passport: Passport | None = None,
         data: ArtifactRef | None = None,
         progress: Progress = silent,
+        models: Workbench | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
@@ -69,40 +71,50 @@ class Workbench:
         self.data = data
         self.progress = progress
         self.cancelled = threading.Event()
+        self.lock = threading.RLock()
+        self._models = models
         self._opened: tuple[str, AnnData] | None = None
 
     @classmethod
     def open(
         cls,
-        path: str | Path | None,
+        path: str | Path | AnnData | None,
         *,
         folder: Path | None = None,
         settings: Settings | None = None,
         progress: Progress = silent,
+        models: Workbench | None = None,
     ) -> Workbench:
         """Open a data file (any format that ``cellwright describe`` reads) on a fresh workbench.
 
         Args:
-            path: The user's file; None for tools that need no cells. It is never written to.
+            path: The user's file, or cells in memory; None for tools that need no cells. It is
+                never written to.
             folder: Where artifacts go; a folder in the cache when None.
             settings: Deployment settings; from the environment when None.
             progress: Progress callback.
+            models: A workbench whose knowledge and cell model this one takes, so that a process
+                loads them once; its own when None.
 
         Raises:
             InputError: The file cannot be read as cells by genes.
         """
+        from cellwright.tools.in_memory import written
         from cellwright.tools.intake import intake
 
         settings = settings or Settings()
         store = DirectoryStore(folder or settings.cache_dir / "artifacts")
-        bench = cls(store, settings, progress=progress)
+        bench = cls(store, settings, progress=progress, models=models)
         if path is not None:
-            bench.passport, bench.data = intake(Path(path), bench)
+            with written(path) as file:
+                bench.passport, bench.data = intake(file, bench)
         return bench
 
     @cached_property
     def knowledge(self) -> Knowledge:
         """The knowledge store, opened on first use."""
+        if self._models is not None:
+            return self._models.knowledge
         from cellwright.knowledge import Knowledge
 
         return Knowledge.open(self.settings)
@@ -110,6 +122,8 @@ class Workbench:
     @cached_property
     def cell_model(self) -> CellModel:
         """The cell model, loaded on first use."""
+        if self._models is not None:
+            return self._models.cell_model
         from cellwright.cellmodel.inference import CellModel
 
         return CellModel.load(self.settings, embed=self.knowledge.embed)
@@ -158,11 +172,7 @@ class Workbench:
         try:
             parsed: ToolArgs = self.spec(name).args.model_validate(args)
         except ValidationError as error:
-            what = "; ".join(
-                f"{'.'.join(map(str, one['loc'])) or name}: {one['msg']}" for one in error.errors()
-            )
-            msg = f"{name}: {what}"
-            raise ToolError(msg) from error
+            raise ToolError(complaint(name, error)) from error
         return parsed
 
     def run(self, name: str, **args: Any) -> Any:
@@ -175,19 +185,20 @@ class Workbench:
         """
         from cellwright.tools.gates import check, missing_preparation
 
-        spec, parsed = self.spec(name), self.validate(name, args)
-        verdict = check(spec, parsed, self.passport, self)
-        if verdict.outcome == "refuse":
-            raise RefusedError(verdict.reason, verdict.alternative)
-        missing = missing_preparation(spec, parsed, self.passport)
-        if missing:
-            msg = f"{name} needs {' and '.join(sorted(missing))}: run preprocess_dataset first."
-            raise ToolError(msg)
-        result: ToolResult = spec.run(parsed, self)
-        if result.data is not None:
-            self.data = result.data
-            self.refresh()
-        return result
+        with self.lock:
+            spec, parsed = self.spec(name), self.validate(name, args)
+            verdict = check(spec, parsed, self.passport, self)
+            if verdict.outcome == "refuse":
+                raise RefusedError(verdict.reason, verdict.alternative)
+            missing = missing_preparation(spec, parsed, self.passport)
+            if missing:
+                msg = f"{name} needs {' and '.join(sorted(missing))}: run preprocess_dataset first."
+                raise ToolError(msg)
+            result: ToolResult = spec.run(parsed, self)
+            if result.data is not None:
+                self.data = result.data
+                self.refresh()
+            return result
 
     def refresh(self) -> None:
         """Bring the passport up to what the current data holds beyond the user's file."""

@@ -3,58 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.tools import StructuredTool, ToolException
+from pydantic import ValidationError
 
-from cellwright.errors import ToolError
+from cellwright.errors import CellwrightError
+from cellwright.tools.adapters.calling import call
 from cellwright.tools.registry import ALL_TOOLS
+from cellwright.tools.spec import complaint
+from cellwright.tools.workbench import Workbench
 
 if TYPE_CHECKING:
-    from cellwright.tools.spec import ToolResult, ToolSpec
-    from cellwright.tools.workbench import Workbench
+    from anndata import AnnData
 
-LONGEST = 6000
-"""Characters of a result that a language model is shown; the artifact is whole."""
+    from cellwright.tools.spec import ToolResult, ToolSpec
 
 
 def langchain_tools(
-    bench: Workbench, specs: Sequence[ToolSpec[Any, Any]] = ALL_TOOLS
+    session: Workbench | AnnData | str | Path | None = None,
+    specs: Sequence[ToolSpec[Any, Any]] = ALL_TOOLS,
 ) -> list[StructuredTool]:
-    """Tools that run on a workbench.
+    """Tools for a LangChain or LangGraph agent, all on one data set.
 
     Each answers with the result as JSON text, cut where it is long, and carries the typed result
-    as its artifact. A ``ToolError`` comes back as the tool's answer, so that the model can act
-    on it; other errors are raised.
+    as its artifact. What Cellwright raises on purpose comes back as the tool's answer, with the
+    next step in it, so that the model can act on it; other errors are raised. Steps build on one
+    another: what one tool adds to the cells, the next one sees.
+
+    Example:
+        >>> from langchain.agents import create_agent                         # doctest: +SKIP
+        >>> create_agent("openai:gpt-5", langchain_tools("cells.h5ad"))       # doctest: +SKIP
 
     Args:
-        bench: The workbench on which every call runs.
+        session: A workbench, or what ``Workbench.open`` takes: a data file, or an AnnData.
         specs: Tools to wrap.
     """
+    bench = session if isinstance(session, Workbench) else Workbench.open(session)
     return [_wrap(spec, bench) for spec in specs]
 
 
 def _wrap(spec: ToolSpec[Any, Any], bench: Workbench) -> StructuredTool:
-    def call(**arguments: Any) -> tuple[str, ToolResult]:
+    def run(**arguments: Any) -> tuple[str, ToolResult]:
         try:
-            result: ToolResult = bench.run(spec.name, **arguments)
-        except ToolError as error:
+            called = call(bench, spec.name, arguments)
+        except CellwrightError as error:
             raise ToolException(str(error)) from error
-        return _preview(result), result
+        return called.text, called.result
+
+    def refuse(error: ValidationError | Any) -> str:
+        return complaint(spec.name, error)
 
     return StructuredTool.from_function(
-        func=call,
+        func=run,
         name=spec.name,
         description=spec.description,
         args_schema=spec.args,
         response_format="content_and_artifact",
         handle_tool_error=True,
+        handle_validation_error=refuse,
     )
-
-
-def _preview(result: ToolResult) -> str:
-    text = result.model_dump_json(exclude_none=True)
-    if len(text) <= LONGEST:
-        return text
-    half = LONGEST // 2
-    return f"{text[:half]} [... {len(text) - LONGEST:,} characters left out ...] {text[-half:]}"
