@@ -59,7 +59,8 @@ class Annotation:
         probabilities: ``(B, C)`` probability of each candidate.
         embedding: ``(B, D)`` unit cell vectors.
         familiarity: ``(B,)`` how near each cell is to something the model was trained on.
-        in_range: ``(B,)`` bool: nearer than all but a few cells of known types are.
+        in_range: ``(B,)`` bool: nearer than all but a few cells of known types are. Of response
+            labels every cell that has counts is.
     """
 
     labels: np.ndarray
@@ -79,7 +80,8 @@ class _Candidates:
     """Names as given, and the columns of the network's scores that each stands for.
 
     The network scores ``known`` types first, then new ones by their ``text``. A candidate that
-    includes several known types stands for all of them.
+    includes several known types stands for all of them. The range is that of cell types: where
+    all candidates are responses, whether cells are of a trained context is for the caller to see.
     """
 
     names: tuple[str, ...]
@@ -89,6 +91,7 @@ class _Candidates:
     shown: Shown | None
     columns: tuple[tuple[int, ...], ...]
     named: bool = True
+    ranged: bool = True
 
     def reduce(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores of the candidates, ``(B, C)``, from those of the columns."""
@@ -241,7 +244,8 @@ class CellModel:
     ) -> Annotation:
         shares = softmax_rows(logits)
         filled = np.diff(block.expression.indptr) > 0
-        in_range = filled & (closeness >= float(self.network.readout.range_floor))
+        edge = float(self.network.readout.range_floor) if chosen.ranged else -np.inf
+        in_range = filled & (closeness >= edge)
         best = shares.argmax(axis=1) if len(shares) else np.zeros(0, dtype=int)
         names = np.array([*chosen.names, UNKNOWN], dtype=object)
         ids = np.array([*chosen.ontology_ids, ""], dtype=object)
@@ -422,6 +426,7 @@ class CellModel:
             torch.from_numpy(self._embed(new)) if new else None,
             self._examples(new),
             tuple(tuple(column[at] for at in group) or (next(fresh),) for group in groups),
+            ranged=bool(new) or any(space.records[at].task == "cell type" for at in known),
         )
 
     def _examples(self, names: Sequence[str]) -> Shown | None:

@@ -99,6 +99,17 @@ def test_an_empty_cell_is_unknown(trained: Path) -> None:
     assert found.label_sets == [(), ()]
 
 
+def test_the_range_is_that_of_cell_types(trained: Path) -> None:
+    model = make_model(trained)
+    block, _ = make_cells(model)
+    model.network.readout.range_floor.fill_(2.0)
+    assert not model.annotate(block).in_range.any()
+    space = model.checkpoint.labels
+    responses = [dataclasses.replace(record, task="drug response") for record in space.records]
+    model.checkpoint = dataclasses.replace(model.checkpoint, labels=LabelSpace(tuple(responses)))
+    assert model.annotate(block, candidates=list(TYPES)).in_range.all()
+
+
 def test_no_cells_give_no_labels(trained: Path) -> None:
     model = make_model(trained)
     block, _ = make_cells(model)
