@@ -144,6 +144,10 @@ _VERBS = [
     "take",
     "restrict",
     "exclude",
+    "limit",
+    "narrow",
+    "leave",
+    "zoom",
     "throw",
     "rank",
     "put",
@@ -186,16 +190,27 @@ _LEAD = (
 _START = re.compile(
     rf"^{_LEAD}(?:(?:{'|'.join(_VERBS + _QUESTIONS)})(?:s|ing)?\b"
     rf"|(?:(?:a|an|the|some|its|their|top|another|one|\d+)\s+)*"
-    rf"(?:(?!(?:by|of|per|in|for|with|on|as|to|from|is|are)\b)[\w-]+\s+){{0,2}}"
+    rf"(?:(?!(?:by|of|per|in|for|with|on|as|to|from|is|are)\b)[\w'’\x00\x01-]+\s+){{0,3}}"
     rf"(?:{_DELIVERABLES})\b(?!\s+cells?\b))",
     re.IGNORECASE,
 )
+_ORDER = re.compile(
+    rf"^{_LEAD}(?:(?:{'|'.join(_VERBS + _QUESTIONS)})\b|(?:(?:a|an|the|its)\s+)?(?:{_DELIVERABLES})\b)",
+    re.IGNORECASE,
+)
+"""The text starts with a verb or a deliverable, whatever stands before it."""
 _CUE = re.compile(
-    rf"\b(?:{_DELIVERABLES}|effects?|expression|types?|vs|versus|response|genes|functions?|known|"
+    rf"\b(?:{_DELIVERABLES}|effects?|differences?|expression|types?|vs|versus|response|genes|functions?|known|"
     rf"{'|'.join(_VERBS)})(?:s|ing|d|ed)?\b",
     re.IGNORECASE,
 )
 """Words without which a part of an English sentence asks nothing."""
+_CONTINUES = re.compile(
+    r"(?:colou?r(?:ed|s)?\b(?! the| cells| them| by)|(?:by|per|with|using|in|for|one per|as|says?|from|of|on"
+    r"|within|not|no|but|and so on|that sort of)\b)(?!.*\?$)",
+    re.IGNORECASE,
+)
+"""How a sentence starts that says more of the one before it."""
 _STRONG = re.compile(r"\s*(?:;|\n+|\s(?:->|=>|→|\+)\s|(?<=[.!?。？！])\s+(?=\S)|[。；？！]+)\s*")
 _WEAK = re.compile(
     r"\s*,\s*(?:and\s+|then\s+|also\s+|plus\s+|but\s+)*|\s+(?:and|then|plus|also|as well as|&)\s+"
@@ -205,7 +220,21 @@ _WEAK = re.compile(
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\(?\d{1,2}[.)]|[a-h]\))\s+")
 _INLINE_NUMBER = re.compile(r"(?:(?<=\s)|^)(?:\(?\d{1,2}[.)]|\(?[a-h]\))\s+(?=\w)")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|vs|reg|approx|dr|cf|etc|no|fig|sp|spp)\.\s", re.I)
-_GUARD = re.compile(r"\([^()]*\)|\"[^\"]*\"|“[^”]*”|\d[,.]\d")
+_GENE = (
+    r"(?!(?:UMAP|TSNE|PCA|QC|DE|DEGS?|CNV|RNA|GSEA|ATAC)\b)"
+    r"(?:[A-Z][A-Z0-9]+(?:-[A-Z0-9]+)*|[A-Z][a-z]{1,6}\d+[a-z]?\d*)"
+)
+_GUARD = re.compile(
+    r"\([^()]*\)|\"[^\"]*\"|“[^”]*”|\d[,.]\d"
+    rf"|\b{_GENE}(?:(?:\s*,\s*(?:and |or )?|\s+(?:and|or|&)\s+)(?:{_GENE}|[A-Z][a-z]{{2,5}})\b)+"
+)
+"""What is never parted: brackets, quotations, numbers, lists of genes."""
+_HALF = re.compile(
+    r"\b(?:compar\w+|contrast\w*|between)\s+(?:(?!and\b|with\b|to\b|vs\b|versus\b|against\b)\S+\s*)"
+    r"{1,3}$",
+    re.IGNORECASE,
+)
+"""A comparison of which the second side is still to come."""
 _EAST_WEAK = re.compile(
     r"\s*[,，、]\s*|(?<=하고)\s+|(?<=주고)\s+|(?<=려고)\s+|(?<=리고)\s+|(?<=들고)\s+|(?<=해서)\s+"
     r"|(?<=한 뒤)\s+|(?<=한 후)\s+|(?<=한 다음)\s+"
@@ -272,12 +301,24 @@ def _split_weak(sentence: str) -> list[str]:
         clause = pattern.split(right)[0] if eastern else right
         joins_nouns = match.group().strip() == "和"
         begins = not joins_nouns or _EAST_CUE.match(gloss(clause)) is not None
-        before = asks_something(left) or (not eastern and _CUE.search(left) is not None)
+        before = _asked_before(left, eastern=eastern)
+        half = match.group().strip() in {"and", "&"} and _HALF.search(left)
+        before = before and not (half and not _ORDER.search(clause.strip()))
         if begins and before and asks_something(clause) and not _only_kind(left, clause):
             parts.append(left)
             start = match.end()
     parts.append(sentence[start:])
     return parts
+
+
+def _asked_before(left: str, *, eastern: bool) -> bool:
+    """What stands before asks something, behind a greeting or a colon if need be."""
+    if asks_something(left):
+        return True
+    clauses = re.split(r"[:,]\s+", left)
+    return not eastern and (
+        _CUE.search(left) is not None or any(asks_something(one) for one in clauses[1:])
+    )
 
 
 def _only_kind(left: str, right: str) -> bool:
@@ -302,6 +343,9 @@ def _join_context(parts: list[str]) -> list[str]:
     asks: list[str] = []
     waiting = ""
     for part in parts:
+        if asks and not waiting and _CONTINUES.match(part) and not is_eastern(part):
+            asks[-1] = f"{asks[-1]} {part}"
+            continue
         waiting = f"{waiting} {part}".strip()
         if asks_something(part) or part.endswith("?") or _CUE.search(part):
             asks.append(waiting)

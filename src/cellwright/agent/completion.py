@@ -8,6 +8,8 @@ from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS, value_named
 from cellwright.agent.plan import DraftStep, PlanDraft
 from cellwright.tools.passport import Passport
 
+_ONCE = frozenset({"preprocess_dataset", "annotate_cells"})
+"""Tools that parts of a request mean together, where their arguments agree."""
 _WITHIN = re.compile(
     r"\b(?:within|among|inside|in|for|of) (?:the |each |every |all )?(?:[\w+/-]+ ){0,3}?$",
     re.IGNORECASE,
@@ -43,7 +45,28 @@ def complete(draft: PlanDraft, asks: Sequence[Ask], passport: Passport | None) -
             steps.append(step.model_copy(update={"args": args}))
         else:
             steps.append(step)
-    return draft.model_copy(update={"steps": tuple(_on_new_clusters(steps))})
+    return draft.model_copy(update={"steps": tuple(_on_new_clusters(_joined(steps)))})
+
+
+def _joined(steps: Sequence[DraftStep]) -> list[DraftStep]:
+    """'QC', 'normalise' and 'cluster at 0.5' are one preprocessing; so with annotating."""
+    done: list[DraftStep] = []
+    for step in steps:
+        if step.tool == "subset_cells":
+            done.append(step)
+            continue
+        since = max((at for at, one in enumerate(done) if one.tool == "subset_cells"), default=-1)
+        for at in range(since + 1, len(done)):
+            kept = done[at]
+            agree = all(kept.args.get(name, value) == value for name, value in step.args.items())
+            if step.tool in _ONCE and kept.tool == step.tool and agree:
+                asks = tuple(dict.fromkeys([*kept.asks, *step.asks]))
+                args = {**kept.args, **step.args}
+                done[at] = kept.model_copy(update={"args": args, "asks": asks})
+                break
+        else:
+            done.append(step)
+    return done
 
 
 def _on_new_clusters(steps: Sequence[DraftStep]) -> list[DraftStep]:

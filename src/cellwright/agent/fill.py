@@ -52,6 +52,8 @@ class Desk:
         passport: What the data set is.
         new_labels: The request annotates the cells first.
         before: Calls read for the asks before it.
+        genes_before: Genes that the part before named.
+        types_before: The cell type that the part before named, if one.
         words: The words of the ask in English, in lower case.
     """
 
@@ -59,6 +61,8 @@ class Desk:
     passport: Passport | None
     new_labels: bool = False
     before: Sequence[Call] = ()
+    genes_before: Sequence[str] = ()
+    types_before: Sequence[str] = ()
     words: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,14 +80,28 @@ class Desk:
         named = self.ask.mentions.likely_genes
         columns = {column.name for column in self.passport.columns} if self.passport else set()
         parts = {word for value in values for word in re.findall(r"\w+", value)}
+        positive = len(re.findall(r"\w\+(?!\w)", self.ask.english)) > 1
         return [
             one
             for one in named
             if one.lower() not in values | parts
             and one not in drugs
             and one not in columns
-            and not re.search(rf"\b{re.escape(one)}\+? (?:{_BEHIND})", self.ask.english)
+            and (
+                positive or not re.search(rf"\b{re.escape(one)}\+? (?:{_BEHIND})", self.ask.english)
+            )
         ]
+
+    @property
+    def meant_genes(self) -> list[str]:
+        """Genes named, or those of the part before where this one names none."""
+        return self.genes or list(self.genes_before)
+
+    @property
+    def meant_types(self) -> list[str]:
+        """Cell types named, or the one of the part before that a pronoun stands for."""
+        pronoun = self.says(r"\b(?:they|them|these|those|their|it|more|that)\b")
+        return self.types or (list(self.types_before) if pronoun else [])
 
     @property
     def types(self) -> list[str]:
@@ -118,6 +136,12 @@ class Desk:
         }  # fmt: skip
         named = [value for name, value in self.ask.mentions.members if name in columns]
         return list(dict.fromkeys(named))
+
+    def plain_label(self) -> str | None:
+        """A label of the data that is a common word, such as 'unknown'."""
+        label = self.passport.column("label") if self.passport else None
+        values = label.values if label else ()
+        return next((one for one in values if self.says(rf"\b{re.escape(one.lower())}\b")), None)
 
     def column(self, *, but: Sequence[str] = ()) -> str | None:
         """The first column that the words point to."""
@@ -171,7 +195,8 @@ def _annotate(desk: Desk) -> Reading:
 
 
 def _umap(desk: Desk) -> Reading:
-    genes = desk.genes
+    both = desk.says(r"\b(?:both|them|these|those|it|all)\b")
+    genes = desk.meant_genes if both else desk.genes
     arm = desk.arm()
     column = desk.column() or (arm.name if arm else None)
     args = {"genes": genes} if genes else {"color_by": column}
@@ -182,7 +207,8 @@ def _umap(desk: Desk) -> Reading:
 
 def _figure(kind: str) -> Filler:
     def fill(desk: Desk) -> Reading:
-        genes, arm = desk.genes, desk.arm()
+        genes = desk.genes if kind == "heatmap" else desk.meant_genes
+        arm = desk.arm()
         if not genes and desk.says(r"\b(?:the|that|this|those|these) genes?\b"):
             return Reading(unclear="genes")
         column = desk.column() or (arm.name if arm else None)
@@ -195,12 +221,15 @@ def _figure(kind: str) -> Filler:
 
 def _composition(desk: Desk) -> Reading:
     arm = desk.arm()
+    groups = _two_groups(desk)
+    if groups and desk.says(r"\bthan\b|differ|compar|more|fewer|higher|lower|enriched|depleted"):
+        return _compare(desk)
     column = desk.column(but=("label", "cluster")) or (arm.name if arm else None)
     return _one("plot_cells", kind="composition", color_by=column)
 
 
 def _markers(desk: Desk) -> Reading:
-    types = desk.types
+    types = desk.meant_types
     clusters = desk.members("cluster")
     column = None if types or clusters else desk.column(but=("donor", "batch"))
     return _one(
@@ -210,7 +239,7 @@ def _markers(desk: Desk) -> Reading:
 
 def _explain(desk: Desk) -> Reading:
     drugs = list(desk.ask.mentions.likely_drugs)
-    types = [] if drugs else desk.any_type
+    types = [] if drugs else desk.meant_types or desk.any_type
     if not drugs and not types:
         drugs = [one for tool, args in desk.before if tool == "predict_drug_response"
                  for one in args.get("drugs", ())]  # fmt: skip
@@ -225,7 +254,7 @@ def _explain(desk: Desk) -> Reading:
 def _generate(desk: Desk) -> Reading:
     tissues = [one.lower() for one in desk.ask.mentions.tissues]
     skipped = {*tissues, "human", "mouse", "profile", *(one.lower() for one in PROTOCOLS)}
-    types = [_bare(one, skipped) for one in desk.any_type]
+    types = [_bare(one, skipped) for one in desk.meant_types or desk.any_type]
     types = [one for one in types if one]
     if not types:
         return Reading(unclear="type")
@@ -247,6 +276,8 @@ def _bare(name: str, skipped: set[str]) -> str:
 def _drug(desk: Desk) -> Reading:
     column = desk.column()
     drugs = list(desk.ask.mentions.likely_drugs)
+    if not drugs and desk.arm() and desk.says(r"compar|versus|\bvs\b|against|relative|effect of"):
+        return _compare(desk)
     if not drugs and desk.says(_ANY_DRUG):
         return _one("predict_drug_response", group_by=column)
     if not drugs:
@@ -340,7 +371,9 @@ def _cell(desk: Desk) -> Reading:
 
 def _subset(desk: Desk) -> Reading:
     members = [value for _, value in desk.ask.mentions.members]
-    drop = True if desk.says(_DROPS) else None
+    drop = True if desk.says(_DROPS) or desk.says(r"\bout\W*$") else None
+    if not members and (plain := desk.plain_label()):
+        return _one("subset_cells", groups=[plain], drop=drop)
     if members:
         first = desk.ask.mentions.members[0][0]
         same = [value for column, value in desk.ask.mentions.members if column == first]
@@ -378,6 +411,7 @@ FILLERS: Mapping[str, Filler] = {
     "whole": _calls(("annotate_cells", {}), UMAP, ("find_markers", {})),
     "who": _calls(("annotate_cells", {}), UMAP),
     "same": lambda _desk: Reading(same=True),
+    "context": lambda _desk: Reading(context=True),
     **{f"refuse {one}": _refuse(one) for one in ("unsupported", "irrelevant", "unsafe")},
     "unclear drug": _drug,
     "unclear groups": _compare,

@@ -13,6 +13,9 @@ AGAIN = re.compile(
     r"^\W*(?:and |now |great|ok|okay|,|so |please )*\W*(?:the )?(?:same|again|repeat|redo|once more"
     r"|likewise|ditto)\b|\binstead\b|\bas before\b"
 )
+SHORT = 7
+"""Words up to which an ask that names something new may leave the verb to the turn before."""
+MORE = re.compile(r"^\W*(?:and|now|also|plus|add|with|then|ok|okay|for|by|of)\b")
 ALSO = re.compile(r"^\W*(?:and|now|great|ok|okay|only|just|but|then|what about|how about)\b")
 REPEATS = frozenset(
     {"plot_cells", "find_markers", "compare_groups", "explain_cells", "predict_drug_response"}
@@ -44,6 +47,10 @@ def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
         last: Calls of the turn before.
     """
     again, also = desk.says(AGAIN), desk.says(ALSO)
+    if last and not again and desk.says(MORE) and len(desk.words.split()) <= SHORT:
+        changed_call = _with_new(last[-1], desk)
+        if changed_call is not None:
+            return Reading(calls=(changed_call,))
     if not last or not (again or also):
         return reading
     tools = [tool for tool, _ in reading.calls]
@@ -72,3 +79,29 @@ def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
     if changed == args:
         return reading
     return Reading(calls=((tool, changed),))
+
+
+_VERB = re.compile(
+    r"\b(?:show|draw|plot|find|list|explain|why|predict|compare|generate|simulate|annotate|keep"
+    r"|subset|remove|without|only|just|umap|violin|dot ?plot|heat ?map|composition|markers?|what is"
+    r"|cluster|resolution)\b"
+)
+
+
+def _with_new(call: Call, desk: Desk) -> Call | None:
+    """The last call for what an ask without a verb names; None where it has a verb."""
+    tool, args = call
+    if desk.says(_VERB):
+        return None
+    if tool == "plot_cells" and desk.genes:
+        old = args.get("genes", []) if desk.says(r"\badd|\balso|\bplus|\btoo\b") else []
+        return tool, {**args, "genes": list(dict.fromkeys([*old, *desk.genes]))}
+    if tool == "plot_cells" and desk.column():
+        return tool, {**args, "color_by": desk.column()}
+    if tool == "find_markers" and desk.types:
+        return tool, {**args, "groups": desk.types}
+    if tool == "explain_cells" and desk.types and args.get("target") != "drug":
+        return tool, {**args, "label": desk.types[0]}
+    if tool == "search_knowledge" and desk.genes:
+        return tool, {**args, "query": desk.genes[0], "kind": "gene"}
+    return None

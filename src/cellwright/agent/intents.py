@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellwright.agent.examples import relabels
+from cellwright.agent.examples import make_asks, make_examples, relabels
 from cellwright.agent.fill import FILLERS, Desk
 from cellwright.agent.followup import take_over
 from cellwright.agent.grammar import Ask
+from cellwright.agent.phrasings import phrasings
 from cellwright.agent.router import UNSAFE, Call, Reading
 
 if TYPE_CHECKING:
@@ -127,8 +128,18 @@ def read_by_intent(
     new_labels = relabels([one.english for one in asks])
     read: list[tuple[Reading, float]] = []
     earlier = list(last)
+    genes: Sequence[str] = ()
+    types: Sequence[str] = ()
     for ask, row in zip(asks, shares, strict=True):
-        desk = Desk(ask=ask, passport=passport, new_labels=new_labels, before=earlier)
+        desk = Desk(
+            ask=ask,
+            passport=passport,
+            new_labels=new_labels,
+            before=earlier,
+            genes_before=genes,
+            types_before=types,
+        )
+        genes, types = desk.genes, desk.types if len(desk.types) == 1 else ()
         name = model.names[int(row.argmax())]
         if desk.says(UNSAFE):
             name = "refuse unsafe"
@@ -136,6 +147,25 @@ def read_by_intent(
         read.append((reading, float(row.max())))
         earlier += reading.calls
     return read
+
+
+def intent_lines(n: int, *, seed: int, held_out: bool) -> list[tuple[Ask, str]]:
+    """Asks with their lines of the plan language, from made examples and what asks nothing.
+
+    Args:
+        n: Examples.
+        seed: Seed of every draw.
+        held_out: From held-out wordings, or from the others.
+    """
+    lines = [
+        (ask, line.split(" ", 1)[1])
+        for example in make_examples(n, seed=seed, held_out=held_out)
+        for ask, line in zip(
+            make_asks(example.asks, example.passport), example.plan.splitlines(), strict=True
+        )
+    ]
+    said = phrasings("english").get("context", ((), ()))[held_out]
+    return [*lines, *((make_asks([text], None)[0], plan) for text, plan in said)]
 
 
 def fit_intents(

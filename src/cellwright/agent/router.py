@@ -27,6 +27,7 @@ class Reading:
         refusal: Why it is refused; empty when it is not.
         unclear: What is unclear; None when nothing is.
         same: The steps of the ask before serve it too.
+        context: It asks nothing: a greeting, who the user is, how to show it.
         sure: A keyword was found; otherwise the whole is a guess.
     """
 
@@ -34,6 +35,7 @@ class Reading:
     refusal: str = ""
     unclear: Unclear | None = None
     same: bool = False
+    context: bool = False
     sure: bool = True
 
 
@@ -327,7 +329,7 @@ def _prepare(desk: _Desk) -> Reading | None:
     args: dict[str, Any] = {}
     found = re.search(r"resolution\D{0,6}(\d+(?:\.\d+)?)", desk.words)
     found = found or re.search(r"(\d+(?:\.\d+)?)", desk.words)
-    if found:
+    if found and 0 < float(found.group(1)) <= 10:
         args["resolution"] = float(found.group(1))
     if desk.says(r"batch") and desk.ask.mentions.columns:
         args["batch_key"] = desk.ask.mentions.columns[0]
@@ -401,19 +403,24 @@ def read_asks(asks: Sequence[Ask], passport: Passport | None) -> list[Reading]:
 
 
 def draft_of(readings: Sequence[Reading], asks: Sequence[str]) -> PlanDraft:
-    """The draft that readings make together."""
+    """The draft that readings make together; what asks nothing goes with the part behind it."""
+    if all(reading.context for reading in readings):
+        readings = [Reading(unclear="goal") for _ in readings]
     steps: dict[str, DraftStep] = {}
     refused: list[DraftRefusal] = []
     unclear: list[DraftUnclear] = []
     last: tuple[Call, ...] = ()
     for number, reading in enumerate(readings, start=1):
+        if reading.context:
+            continue
+        numbers = (number, *_context_of(number, readings))
         calls = last if reading.same else reading.calls
         for tool, args in calls:
-            merge(steps, DraftStep(tool=tool, args=args, asks=(number,)))
+            merge(steps, DraftStep(tool=tool, args=args, asks=numbers))
         if reading.refusal:
-            refused.append(DraftRefusal(asks=(number,), reason=reading.refusal))
+            refused.append(DraftRefusal(asks=numbers, reason=reading.refusal))
         if reading.unclear:
-            unclear.append(DraftUnclear(asks=(number,), about=reading.unclear))
+            unclear.append(DraftUnclear(asks=numbers, about=reading.unclear))
         last = calls
     return PlanDraft(
         steps=tuple(steps.values()),
@@ -421,6 +428,15 @@ def draft_of(readings: Sequence[Reading], asks: Sequence[str]) -> PlanDraft:
         unclear=tuple(unclear),
         question=question_of(unclear, asks),
     )
+
+
+def _context_of(number: int, readings: Sequence[Reading]) -> list[int]:
+    """Parts that ask nothing and stand before a part; behind it too where it is the last."""
+    first = number
+    while first > 1 and readings[first - 2].context:
+        first -= 1
+    last = number if any(not one.context for one in readings[number:]) else len(readings)
+    return [*range(first, number), *range(number + 1, last + 1)]
 
 
 def route(asks: Sequence[str], passport: Passport | None) -> PlanDraft:

@@ -10,7 +10,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cellwright.cli import agent, chat, data, evals, knowledge, models, planner, templates, train
+from cellwright.cli import (
+    agent,
+    chat,
+    data,
+    evals,
+    knowledge,
+    mcp,
+    models,
+    planner,
+    serve,
+    templates,
+    tool,
+    train,
+)
 from cellwright.cli.console import complain
 from cellwright.errors import CellwrightError, InputError, RefusedError
 
@@ -55,6 +68,9 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.drug,
     data.generate,
     data.explain,
+    tool.tool,
+    mcp.mcp,
+    serve.serve,
 )
 for command in COMMANDS:
     app.command()(command)

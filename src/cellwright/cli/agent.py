@@ -88,16 +88,11 @@ def demo(
     model: Model = None,
 ) -> None:
     """Run the main job on real cells that scanpy ships (700 human blood cells), offline."""
-    import warnings
-
-    import scanpy
+    from cellwright.tools.example import write_example
 
     out.mkdir(parents=True, exist_ok=True)
     data = out / "pbmc68k_reduced.h5ad"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the file was written by an older anndata
-        cells = scanpy.datasets.pbmc68k_reduced()
-    cells.write_h5ad(data)
+    write_example(data)
     stdout().print(f'cellwright ask {data} "{DEMO_REQUEST}" --out {out}', soft_wrap=True)
     ask(data, DEMO_REQUEST, out, model, None, yes=True, notebook=True, as_json=False)
 

@@ -25,7 +25,7 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random d
 
 
 @contextmanager
-def _bench(path: Path | None, title: str, seed: int | None = None) -> Iterator[Workbench]:
+def opened(path: Path | None, title: str, seed: int | None = None) -> Iterator[Workbench]:
     """A workbench in a folder of its own, removed afterwards."""
     from cellwright.settings import Settings
     from cellwright.tools.workbench import Workbench
@@ -39,16 +39,11 @@ def _bench(path: Path | None, title: str, seed: int | None = None) -> Iterator[W
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(bench: Workbench, name: str, **args: Any) -> Any:
+def run_tool(bench: Workbench, name: str, **args: Any) -> Any:
     """Run a tool, with the preparation that it needs before it."""
-    from cellwright.tools.gates import missing_preparation
+    from cellwright.tools.adapters.calling import call
 
-    # What is refused must not first cost the time of preprocessing.
-    _refuse_unfit(bench, name, **args)
-    parsed = bench.validate(name, args)
-    if missing_preparation(bench.spec(name), parsed, bench.passport):
-        bench.run("preprocess_dataset")
-    return bench.run(name, **args)
+    return call(bench, name, args).result
 
 
 def _check_target(source: Path | None, target: Path) -> None:
@@ -65,7 +60,7 @@ def _check_target(source: Path | None, target: Path) -> None:
 
 def describe(file: DataFile, as_json: AsJson = False) -> None:
     """Say what a data file is: species, gene names, what X holds, columns, with evidence."""
-    with _bench(file, f"reading {file.name}") as bench:
+    with opened(file, f"reading {file.name}") as bench:
         result = bench.run("describe_dataset")
     passport = result.passport
     if as_json:
@@ -121,8 +116,8 @@ def annotate(
         _annotate_stream(file, out, wanted, level)
         return
     _check_target(file, out)
-    with _bench(file, f"annotating {file.name}") as bench:
-        result = _run(bench, "annotate_cells", level=level, group_by=group_by, choices=wanted)
+    with opened(file, f"annotating {file.name}") as bench:
+        result = run_tool(bench, "annotate_cells", level=level, group_by=group_by, choices=wanted)
         write_annotated(file, bench, out)
     if as_json:
         print_json(
@@ -144,7 +139,7 @@ def annotate(
             f"{row.mean_score:.2f}",
         )
     stdout().print(table)
-    _say_claims(result)
+    say_claims(result)
     stdout().print(f"written: {out}")
 
 
@@ -162,7 +157,7 @@ def cell(
     """Put a question on one cell to the cell language model."""
     from cellwright.tools.ask_cell import answer
 
-    with _bench(file, f"reading {file.name}") as bench:
+    with opened(file, f"reading {file.name}") as bench:
         if bench.passport is not None and not 0 <= index < bench.passport.n_cells:
             msg = f"--index {index}: {file.name} has cells 0 to {bench.passport.n_cells - 1}."
             raise InputError(msg)
@@ -183,12 +178,12 @@ def drug(
     as_json: AsJson = False,
 ) -> None:
     """Predict the response to drugs from bulk screens, by group and donor."""
-    with _bench(file, f"reading {file.name}") as bench:
-        result = _run(bench, "predict_drug_response", drugs=tuple(drugs), group_by=group_by)
+    with opened(file, f"reading {file.name}") as bench:
+        result = run_tool(bench, "predict_drug_response", drugs=tuple(drugs), group_by=group_by)
     if as_json:
         print_json(result.model_dump(mode="json", exclude={"data", "figures", "tables"}))
     else:
-        _say_claims(result)
+        say_claims(result)
 
 
 def generate(
@@ -205,8 +200,8 @@ def generate(
 ) -> None:
     """Draw synthetic cells of a type; write them with their checks."""
     _check_target(None, out)
-    with _bench(None, f"drawing {n} cells", seed) as bench:
-        result = _run(
+    with opened(None, f"drawing {n} cells", seed) as bench:
+        result = run_tool(
             bench,
             "generate_cells",
             cell_type=cell_type,
@@ -222,7 +217,7 @@ def generate(
         excluded = {"data", "figures", "tables", "cells"}
         print_json({"out": str(out), **result.model_dump(mode="json", exclude=excluded)})
         return
-    _say_claims(result)
+    say_claims(result)
     stdout().print(f"written: {out}")
 
 
@@ -243,8 +238,8 @@ def explain(
     if out.exists() and not out.is_dir():
         msg = f"{out} is a file; --out names a folder."
         raise InputError(msg)
-    with _bench(file, f"reading {file.name}") as bench:
-        result = _run(
+    with opened(file, f"reading {file.name}") as bench:
+        result = run_tool(
             bench, "explain_cells", target=target, label=label, group_by=group_by, n_genes=n_genes
         )
         out.mkdir(parents=True, exist_ok=True)
@@ -257,7 +252,7 @@ def explain(
         excluded = {"data", "figures", "tables"}
         print_json({"files": paths, **result.model_dump(mode="json", exclude=excluded)})
         return
-    _say_claims(result)
+    say_claims(result)
     for path in paths.values():
         stdout().print(f"written: {path}")
 
@@ -287,7 +282,7 @@ def _annotate_stream(
     stdout().print(f"{n:,} cells written: {out}")
 
 
-def _say_claims(result: Any) -> None:
+def say_claims(result: Any) -> None:
     """Print a result's sentences, filled in."""
     from cellwright.agent.claims import bind
 

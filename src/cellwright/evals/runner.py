@@ -26,6 +26,7 @@ SUITES = {
     "instructions": "cellwright.evals.suites.instructions",
     "interpreter": "cellwright.evals.suites.interpreter",
     "knowledge": "cellwright.evals.suites.knowledge",
+    "leakage": "cellwright.evals.suites.leakage",
     "reports": "cellwright.evals.suites.reports",
     "robustness": "cellwright.evals.suites.robustness",
     "safety": "cellwright.evals.suites.safety",

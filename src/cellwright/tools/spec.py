@@ -74,6 +74,16 @@ class ToolResult(BaseModel):
     figures: tuple[ArtifactRef, ...] = Field(default=(), description="Figures made.")
     tables: tuple[ArtifactRef, ...] = Field(default=(), description="CSV tables made.")
 
+    def artifacts(self) -> list[ArtifactRef]:
+        """Every artifact that the result names, in the order of its fields."""
+        found: list[ArtifactRef] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, ArtifactRef):
+                    found.append(one)
+        return found
+
     def claims(self) -> list[Claim]:
         """Sentences that a report may say about this result, the most important first."""
         return []

@@ -114,7 +114,8 @@ class Workbench:
     def knowledge(self) -> Knowledge:
         """The knowledge store, opened on first use."""
         if self._models is not None:
-            return self._models.knowledge
+            with self._models.lock:
+                return self._models.knowledge
         from cellwright.knowledge import Knowledge
 
         return Knowledge.open(self.settings)
@@ -123,7 +124,8 @@ class Workbench:
     def cell_model(self) -> CellModel:
         """The cell model, loaded on first use."""
         if self._models is not None:
-            return self._models.cell_model
+            with self._models.lock:
+                return self._models.cell_model
         from cellwright.cellmodel.inference import CellModel
 
         return CellModel.load(self.settings, embed=self.knowledge.embed)
@@ -149,7 +151,8 @@ class Workbench:
         self._opened = (ref.id, adata)
         return ref
 
-    def spec(self, name: str) -> ToolSpec[Any, Any]:
+    @staticmethod
+    def spec(name: str) -> ToolSpec[Any, Any]:
         """Look a tool up by name.
 
         Raises:

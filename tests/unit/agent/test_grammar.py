@@ -105,7 +105,9 @@ def test_signatures_are_those_of_the_tools() -> None:
         fields = specs[name].args.model_fields
         assert set(arguments) <= set(fields), name
         for argument, slot in arguments.items():
-            if isinstance(slot, tuple):
+            if slot == ("yes",):
+                assert fields[argument].annotation is bool, (name, argument)
+            elif isinstance(slot, tuple):
                 assert set(slot) <= set(_literals(fields[argument].annotation)), (name, argument)
 
 

@@ -55,11 +55,13 @@ def _wrap(spec: ToolSpec[Any, Any], bench: Workbench) -> StructuredTool:
     def refuse(error: ValidationError | Any) -> str:
         return complaint(spec.name, error)
 
+    # LangChain drops what is given to a model without fields, unseen; a plain schema it hands on.
+    schema = spec.args if spec.args.model_fields else spec.args.model_json_schema()
     return StructuredTool.from_function(
         func=run,
         name=spec.name,
         description=spec.description,
-        args_schema=spec.args,
+        args_schema=schema,
         response_format="content_and_artifact",
         handle_tool_error=True,
         handle_validation_error=refuse,

@@ -1,0 +1,145 @@
+"""Folders that a client may read from, and nothing beside them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellwright.errors import InputError
+
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Turns a path that a client names into a file it may read.
+
+    Links are followed before a path is judged, those inside a folder too, and an HDF5 file may
+    not refer to another file. What lies outside is refused in the same words whether it exists or
+    not.
+
+    Attributes:
+        folders: The folders; a relative path is looked for in each, in order.
+        max_bytes: Largest size of a file, and of the matrices that it declares.
+    """
+
+    folders: tuple[Path, ...]
+    max_bytes: int = 4 * GIGABYTE
+
+    @classmethod
+    def of(cls, folders: Sequence[Path], max_bytes: int = 4 * GIGABYTE) -> Roots:
+        """Folders as given, links followed; the current folder when there are none.
+
+        Raises:
+            InputError: One of them is no folder.
+        """
+        for folder in folders:
+            if not folder.is_dir():
+                msg = f"{folder} is no folder; --root names folders that clients may read."
+                raise InputError(msg)
+        return cls(tuple(one.resolve() for one in folders or (Path.cwd(),)), max_bytes)
+
+    def file(self, name: str) -> Path:
+        """The file or folder of cells that a client names.
+
+        Raises:
+            InputError: It lies outside, does not exist, is no plain file or folder, or is too
+                large.
+        """
+        path = self._inside(name)
+        if path.is_dir():
+            files = self._files_of(path, name)
+        elif stat.S_ISREG(path.stat().st_mode):
+            files = [path]
+        else:
+            msg = f"{name} is neither a file nor a folder."
+            raise InputError(msg)
+        self._check_size(sum(one.stat().st_size for one in files), name)
+        if path.is_file() and _is_hdf5(path):
+            self._check_hdf5(path, name)
+        return path
+
+    def _inside(self, name: str) -> Path:
+        if "\0" in name or not name.strip():
+            msg = "The path is empty or holds a null character."
+            raise InputError(msg)
+        for folder in self.folders:
+            try:
+                path = (folder / name).resolve(strict=True)
+            except (OSError, RuntimeError, ValueError):
+                continue
+            if any(path.is_relative_to(root) for root in self.folders):
+                return path
+        shown = ", ".join(map(str, self.folders))
+        msg = (
+            f"{name}: no such file in the folders that this server may read ({shown}). Name one "
+            "in them, or start the server with --root FOLDER."
+        )
+        raise InputError(msg)
+
+    def _files_of(self, folder: Path, name: str) -> list[Path]:
+        found = []
+        for at, folders, files in os.walk(folder):
+            for one in (*folders, *files):
+                path = Path(at, one)
+                if path.is_symlink():
+                    target = path.resolve()
+                    if not any(target.is_relative_to(root) for root in self.folders):
+                        msg = f"{name} holds a link that leads out of the folders it may be in."
+                        raise InputError(msg)
+                if one in files and path.is_file():
+                    found.append(path)
+        return found
+
+    def _check_size(self, n_bytes: int, name: str, what: str = "is") -> None:
+        if n_bytes > self.max_bytes:
+            msg = (
+                f"{name} {what} {n_bytes / GIGABYTE:.3g} GB; this server opens up to "
+                f"{self.max_bytes / GIGABYTE:.3g} GB. Start it with a larger --max-gb, or label "
+                "the cells with `cellwright annotate FILE --out labels.csv`, which reads block by "
+                "block."
+            )
+            raise InputError(msg)
+
+    def _check_hdf5(self, path: Path, name: str) -> None:
+        """Matrices as large as they declare, and none in another file.
+
+        Raises:
+            InputError: The file is larger than it looks, or refers to another file.
+        """
+        import h5py
+
+        declared, away = 0, False
+
+        def walk(group: h5py.Group) -> None:
+            nonlocal declared, away
+            for key in group:
+                link = group.get(key, getlink=True)
+                if isinstance(link, h5py.ExternalLink):
+                    away = True
+                elif isinstance(link, h5py.HardLink):
+                    item = group[key]
+                    if isinstance(item, h5py.Group):
+                        walk(item)
+                    elif isinstance(item, h5py.Dataset):
+                        away |= bool(item.external) or bool(item.is_virtual)
+                        declared += item.nbytes
+
+        try:
+            with h5py.File(path, "r") as file:
+                walk(file)
+        except (OSError, RuntimeError, KeyError) as error:
+            msg = f"{name}: the file is damaged or no HDF5 ({type(error).__name__})."
+            raise InputError(msg) from error
+        if away:
+            msg = f"{name} keeps data in another file, which this server does not follow."
+            raise InputError(msg)
+        self._check_size(declared, name, "declares matrices of")
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(8) == b"\x89HDF\r\n\x1a\n"
