@@ -16,7 +16,7 @@ from cellwright.agent.plan import Plan, Question
 from cellwright.agent.session import BRANCH, RunResult, Watch, ask, branch, plan
 from cellwright.artifacts import DirectoryStore
 from cellwright.settings import Settings
-from cellwright.shown import Picture, picture_html
+from cellwright.shown import Picture, picture_html, sentence_html
 from cellwright.tools.export import ROWS
 from cellwright.tools.in_memory import NAME, add_made, write_light
 
@@ -67,7 +67,7 @@ class Answer:
         return self.text or self.status
 
     def _repr_html_(self) -> str:
-        parts = [f"<p>{escape(one)}</p>" for one in self.run.answer]
+        parts = [f"<p>{sentence_html(one)}</p>" for one in self.run.answer]
         parts += [f"<p><b>{escape(one)}</b></p>" for one in self._not_done()]
         parts += [picture_html(one) for one in self.figures]
         rows = "".join(

@@ -109,7 +109,7 @@ class Finding:
     def _repr_html_(self) -> str:
         parts = [f"<h4>{escape(self.title)}</h4>", *map(_paragraph, self.sentences)]
         if self.caveats:
-            items = "".join(f"<li>{escape(one)}</li>" for one in self.caveats)
+            items = "".join(f"<li>{sentence_html(one)}</li>" for one in self.caveats)
             parts.append(f"<p><b>Doubts and limits</b></p><ul>{items}</ul>")
         parts += [picture_html(one) for one in self.figures]
         parts += [_table_html(title, table) for title, table in self.tables.items()]
@@ -123,8 +123,16 @@ def picture_html(picture: Picture) -> str:
     return f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{data}"/>'
 
 
+def sentence_html(text: str) -> str:
+    """A sentence in Markdown as HTML; whatever else stands in it, links too, stays plain text."""
+    from markdown_it import MarkdownIt
+
+    plain = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink"])
+    return str(plain.renderInline(text))
+
+
 def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{sentence_html(text)}</p>"
 
 
 def _table_html(title: str, table: DataFrame) -> str:

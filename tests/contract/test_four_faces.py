@@ -94,7 +94,7 @@ def shared(models: Workbench) -> Iterator[None]:
 
 
 def by_python(name: str, args: dict[str, Any], data: Path, folder: Path) -> Ended:
-    bench = Workbench.open(data, folder=folder)
+    bench = Workbench.open(data if Workbench.spec(name).needs.data else None, folder=folder)
     try:
         return "result", json.loads(call(bench, name, args).result.model_dump_json())
     except CellwrightError as error:
@@ -102,7 +102,8 @@ def by_python(name: str, args: dict[str, Any], data: Path, folder: Path) -> Ende
 
 
 def by_langchain(name: str, args: dict[str, Any], data: Path, folder: Path) -> Ended:
-    tools = {tool.name: tool for tool in langchain_tools(Workbench.open(data, folder=folder))}
+    bench = Workbench.open(data if Workbench.spec(name).needs.data else None, folder=folder)
+    tools = {tool.name: tool for tool in langchain_tools(bench)}
     said = tools[name].invoke({"type": "tool_call", "id": "1", "name": name, "args": args})
     if said.status == "error":
         return "error", said.content

@@ -206,8 +206,8 @@ _CUE = re.compile(
 )
 """Words without which a part of an English sentence asks nothing."""
 _CONTINUES = re.compile(
-    r"(?:colou?r(?:ed|s)?\b(?! the| cells| them| by)|(?:by|per|with|using|in|for|one per|as|says?|from|of|on"
-    r"|within|not|no|but|and so on|that sort of)\b)(?!.*\?$)",
+    r"(?:colou?r(?:ed|s)?\b(?! the| cells| them| by)|(?:by|per|with|using|in|for|one per|as|from|of|on|within"
+    r"|and so on|that sort of)\b)(?!.*\?$)",
     re.IGNORECASE,
 )
 """How a sentence starts that says more of the one before it."""
@@ -347,7 +347,8 @@ def _join_context(parts: list[str]) -> list[str]:
             asks[-1] = f"{asks[-1]} {part}"
             continue
         waiting = f"{waiting} {part}".strip()
-        if asks_something(part) or part.endswith("?") or _CUE.search(part):
+        asked = _asked_before(part, eastern=is_eastern(part))
+        if asked or part.endswith("?") or _CUE.search(part):
             asks.append(waiting)
             waiting = ""
     if waiting:

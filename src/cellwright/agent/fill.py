@@ -385,6 +385,15 @@ def _subset(desk: Desk) -> Reading:
     return Reading(unclear="type")
 
 
+def _that_type(desk: Desk) -> Reading:
+    """A type that is not named: the one that the part before was about, if one."""
+    if desk.types_before and desk.says(r"\bmore\b|generat|simulat"):
+        return _generate(desk)
+    if desk.types_before and desk.says(r"\bwhy\b|explain|reason"):
+        return _one("explain_cells", label=desk.types_before[0], n_genes=desk.number())
+    return Reading(unclear="type")
+
+
 def _calls(*calls: Call) -> Filler:
     return lambda _desk: Reading(calls=calls)
 
@@ -415,7 +424,7 @@ FILLERS: Mapping[str, Filler] = {
     **{f"refuse {one}": _refuse(one) for one in ("unsupported", "irrelevant", "unsafe")},
     "unclear drug": _drug,
     "unclear groups": _compare,
-    "unclear type": _unclear("type"),
+    "unclear type": _that_type,
     "unclear genes": _unclear("genes"),
     "unclear goal": _unclear("goal"),
 }

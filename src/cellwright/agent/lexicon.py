@@ -103,7 +103,7 @@ control | 대조군 | 对照组, 对照
 trajectory | 궤적, 의사시간 | 轨迹, 軌跡, 拟时序, 伪时间
 RNA velocity | RNA 속도, RNA속도, RNA 벨로시티 | RNA速率, RNA速度, RNA 速率, RNA 速度
 spatial | 공간 전사체, 공간적, 공간 | 空间转录组, 空间, 空間
-survival analysis | 생존 분석, 생존분석, 생존 | 生存分析, 生存
+survival analysis | 생존 분석, 생존분석, 생존, 얼마나 살, 얼마나 더 살 | 生存分析, 生存
 chromatin accessibility | 염색질 접근성, 염색질 | 染色质可及性, 染色质
 copy number | 복제수 변이, 복제수 | 拷贝数变异, 拷贝数
 cell-cell communication | 세포 간 상호작용, 세포간 상호작용, 세포 간 통신 | 细胞通讯, 细胞间通讯, 细胞间相互作用

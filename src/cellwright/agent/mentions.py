@@ -353,6 +353,8 @@ def _members(ask: str, passport: Passport | None) -> tuple[tuple[str, str], ...]
                 (words for roles, words in ROLE_WORDS if column.role == roles[0]), column.name
             )
             match = re.search(rf" (?:{words}|{re.escape(_fold(column.name))}) ({name}) ", folded)
+            decimal = re.search(rf"(?<![\d.]){name}[.,]\d|\d\.{name}\b", ask)
+            match = None if decimal else match
         elif name in COMMON:
             continue
         else:

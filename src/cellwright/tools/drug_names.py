@@ -50,7 +50,11 @@ def _not_screened(
         return NotPredicted(
             drug=name,
             reason="no drug of this name is known.",
-            alternative=f"Nearest names: {', '.join(near)}." if near else "",
+            alternative=(
+                f"Nearest names: {', '.join(near)}."
+                if near
+                else "Give its generic name or development code, or a drug that acts alike."
+            ),
         )
     near = similar_drugs(match, knowledge, transfer)
     what = "; ".join(part for part in (", ".join(match.targets), match.mechanism) if part)

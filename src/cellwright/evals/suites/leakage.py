@@ -69,8 +69,8 @@ def _of_file(file: CellFile, others: list[CellFile]) -> Iterator[EvalRow]:
     for other in others:
         if other.card.name == _twin(file, other) and not other.card.excluded:
             theirs = set(other.obs.index[other.parts["train"]])
-            both = [name for name in file.obs.index[test] if name in theirs]
-            yield _row(file, "trained_for_another_task", OURS, len(both), len(test))
+            again = sum(name in theirs for name in file.obs.index[test])
+            yield _row(file, "trained_for_another_task", OURS, again, len(test))
 
 
 def _tested(file: CellFile) -> np.ndarray:
