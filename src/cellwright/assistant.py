@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellwright.agent.context import Event
 from cellwright.agent.plan import Plan, Question
-from cellwright.agent.session import BRANCH, RunResult, Watch, ask, branch, plan
+from cellwright.agent.session import BRANCH, RunResult, Watch, ask, branch, data_of, plan
 from cellwright.artifacts import DirectoryStore
 from cellwright.settings import Settings
 from cellwright.shown import Picture, picture_html, sentence_html
@@ -235,7 +235,6 @@ class Assistant:
             watch=watch,
             execute_notebook=out is not None,
         )
-        self._last = run
         return Answer(run, self._figures(run))
 
     def _figures(self, run: RunResult) -> tuple[Picture, ...]:
@@ -246,14 +245,11 @@ class Assistant:
         return tuple(found)
 
     def _working(self) -> AnnData | None:
-        """The working copy that the last turn left, if any turn made one."""
+        """The working copy that the thread stands at, if it has begun."""
         import anndata
 
-        run = getattr(self, "_last", None)
-        for values in reversed(self._results(run)) if run else ():
-            if values.get("data"):
-                return anndata.read_h5ad(self._store().path(values["data"]["id"]))
-        return None
+        ref = data_of(self.thread, settings=self._settings)
+        return anndata.read_h5ad(self._store().path(ref.id)) if ref else None
 
     def _results(self, run: RunResult) -> list[dict[str, Any]]:
         store = self._store()

@@ -14,6 +14,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from tests.unit.tools.factory import make_adata, write
 
@@ -91,6 +92,28 @@ def test_http_serves_several_clients_at_once(folder):
         assert status(url, origin="http://evil.example")[0] == 403
         assert status(url, b"x" * (5 * 2**20))[0] == 413
         assert status(url, b"{not json")[0] == 400
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_large_files_are_read_over_http(folder, mode):
+    """A megabyte is all that the official client takes as one event."""
+
+    async def run(url: str) -> int:
+        async with Client(url, mode=mode) as client:
+            handle = await client.call_tool("open_dataset", {"path": "many.h5ad"})
+            handle = handle.structured_content["dataset_id"]
+            said = await client.call_tool(
+                "subset_cells", {"dataset_id": handle, "groups": ["B cell"]}
+            )
+            link = next(one for one in said.content if one.type == "resource_link")
+            found = (await client.read_resource(link.uri)).contents[0]
+            with pytest.raises(MCPError, match="No data set"):
+                await client.read_resource("cellwright://made-up/fi_000000000000")
+            return len(found.blob)
+
+    write(make_adata(60_000), folder, "many.h5ad")
+    with listening(folder) as url:
+        assert asyncio.run(run(url)) > 2 * 2**20
 
 
 def test_http_with_a_token(folder):

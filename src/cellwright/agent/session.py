@@ -17,6 +17,7 @@ from cellwright.agent.context import Context, Event
 from cellwright.agent.graph import make_graph
 from cellwright.agent.plan import Plan, Question
 from cellwright.agent.state import LedgerEntry, Outcome, State
+from cellwright.artifacts import ArtifactRef
 from cellwright.errors import InputError
 from cellwright.settings import Settings
 
@@ -146,6 +147,17 @@ def branch(thread: str, name: str, *, settings: Settings | None = None) -> str:
             raise InputError(msg)
         graph.update_state(new, values, as_node="report")
     return made
+
+
+def data_of(thread: str, *, settings: Settings | None = None) -> ArtifactRef | None:
+    """The cells that a thread works on now; None where it has none, or was never started."""
+    settings = settings or Settings()
+    if not settings.threads_db.is_file():
+        return None
+    with SqliteSaver.from_conn_string(str(settings.threads_db)) as saver:
+        config: Any = {"configurable": {"thread_id": thread}}
+        found = make_graph(saver).get_state(config).values.get("data")
+    return ArtifactRef.model_validate(found) if found else None
 
 
 def plan(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.types import Command, Interrupt
+from langgraph.types import Command, Interrupt, StateSnapshot
 
 from cellwright.agent.context import Context, Event
 from cellwright.agent.graph import make_graph
@@ -169,7 +169,10 @@ class LedRun:
         shutil.rmtree(self._settings.cache_dir / "threads" / self.thread, ignore_errors=True)
 
     def stop(self) -> None:
-        """Run no further step; the report says what was done until then. Any thread may call it."""
+        """Run no further step; the report says what was done until then.
+
+        Any thread may call it, also shortly before the run begins.
+        """
         self._context.cancelled = True
 
     def _say(self, event: Event) -> None:
@@ -187,18 +190,11 @@ class LedRun:
     def _drive(self, start: Any, out: Path, *, wait: bool) -> Stand:
         """Run until the thread ends or waits."""
         context = self._context
-        context.out, context.cancelled = out, False
-        question = None
-        with self._saver() as saver:
-            graph = make_graph(saver, stop_before_act=wait)
-            for update in graph.stream(
-                start, self._config, context=context, stream_mode="updates", durability="sync"
-            ):
-                for asked in update.get("__interrupt__") or ():
-                    if isinstance(asked, Interrupt):
-                        question = Question.model_validate(asked.value)
-                self._tell_outcomes(update)
-            snapshot = graph.get_state(self._config)
+        context.out = out
+        try:
+            question, snapshot = self._streamed(start, wait=wait)
+        finally:
+            context.cancelled = False
         state = cast("State", snapshot.values)
         if question is not None:
             plan = Plan(status="needs_clarification", asks=(), question=question)
@@ -208,6 +204,20 @@ class LedRun:
             return Stand(waits="approval", plan=plan)
         result = dataclasses.replace(_result(self.thread, state), answer=_answer(state, context))
         return Stand(waits="nothing", plan=plan, result=result, figures=self._figures(state))
+
+    def _streamed(self, start: Any, *, wait: bool) -> tuple[Question | None, StateSnapshot]:
+        """The question that a pass through the graph ended with, if any, and the state then."""
+        question = None
+        with self._saver() as saver:
+            graph = make_graph(saver, stop_before_act=wait)
+            for update in graph.stream(
+                start, self._config, context=self._context, stream_mode="updates", durability="sync"
+            ):
+                for asked in update.get("__interrupt__") or ():
+                    if isinstance(asked, Interrupt):
+                        question = Question.model_validate(asked.value)
+                self._tell_outcomes(update)
+            return question, graph.get_state(self._config)
 
     def _tell_outcomes(self, update: dict[str, Any]) -> None:
         made = update.get("act") or {}

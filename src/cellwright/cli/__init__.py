@@ -14,6 +14,7 @@ from cellwright.cli import (
     agent,
     chat,
     data,
+    doctor,
     evals,
     knowledge,
     mcp,
@@ -77,7 +78,7 @@ for command in COMMANDS:
 app.command("eval")(evals.evaluate)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(models.app, name="models")
-app.command()(models.doctor)
+app.command()(doctor.doctor)
 
 training = typer.Typer(invoke_without_command=True)
 training.callback()(train.train)

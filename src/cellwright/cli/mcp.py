@@ -112,9 +112,10 @@ def _serve_http(server: ToolServer, host: str, port: int, token: str) -> None:
 
 def http_app(server: ToolServer, host: str, token: str) -> Starlette:
     """The ASGI application of the HTTP transport; with a token, nothing is answered without."""
-    from cellwright.tools.adapters.http_token import TokenGuard
+    from cellwright.tools.adapters.http_edge import TokenGuard, WholeAnswers
 
     app = server.server.streamable_http_app(host=host)
+    app.add_middleware(WholeAnswers)
     if token:
         app.add_middleware(TokenGuard, token=token)
     return app

@@ -1,4 +1,4 @@
-"""``cellwright models pull | list | verify`` and ``cellwright doctor``."""
+"""``cellwright models pull | list | verify``."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,40 +56,6 @@ def list_weights(*, as_json: AsJson = False) -> None:
 def verify(names: Names = None, *, as_json: AsJson = False) -> None:
     """Read every file of the cached weights and compare it with its recorded hash."""
     _print_statuses(verify=True, names=names, as_json=as_json)
-
-
-def doctor() -> None:
-    """Check the installation: versions, cache, weights, packaged models and tables."""
-    import platform
-    from importlib import resources
-
-    from cellwright.agent.document import installed_versions
-    from cellwright.settings import Settings
-    from cellwright.weights import SOURCES, WeightStore
-
-    settings, console = Settings(), stdout()
-    console.print(f"python {platform.python_version()}, cache {settings.cache_dir}")
-    for name, found in installed_versions().items():
-        console.print(f"  {name} {found}")
-    package = resources.files("cellwright")
-    wanted = {
-        "cell model": package / "cellmodel" / "checkpoints" / "base" / "model.safetensors",
-        "planner": package / "agent" / "weights" / "planner" / "adapter_model.safetensors",
-        "knowledge tables": package / "knowledge" / "tables" / "genes_human.parquet",
-    }
-    missing = [title for title, path in wanted.items() if not path.is_file()]
-    for title in wanted:
-        console.print(f"  {title}: {'missing' if title in missing else 'packaged'}")
-    store = WeightStore(settings.weights_dir, offline=True)
-    for name in SOURCES:
-        status = store.verify(name)
-        state = "damaged" if status.damage else "ok" if status.present else "absent"
-        console.print(f"  {status.title}: {state}")
-        if status.damage or not status.present:
-            missing.append(status.title)
-    if missing:
-        msg = f"Not ready: {', '.join(missing)}. 'cellwright models pull' fetches base weights."
-        raise WeightsError(msg)
 
 
 def _chosen(names: list[str] | None) -> "list[WeightsName]":

@@ -14,6 +14,9 @@ from cellwright.errors import CellwrightError, InputError
 
 TOKEN = "CELLWRIGHT_TOKEN"
 SHORTEST_TOKEN = 16
+KEEP_ALIVE = 75
+"""Seconds after which an idle connection is closed: longer than people look at a page before they
+click, as a click that meets the closing of its connection is lost."""
 EXTRA = "The page needs the extra 'page': pip install 'cellwright[page]'."
 
 
@@ -71,6 +74,7 @@ def serve(
         make_app(settings, options),
         log_level="warning",
         lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=2,
     )
     shown = f"[{host}]" if ":" in host else host

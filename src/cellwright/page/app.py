@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
 import zipfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -31,34 +28,29 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cellwright.errors import CellwrightError, InputError
-from cellwright.page.forms import column_names, edited, fields
+from cellwright.page.forms import edited
 from cellwright.page.guard import LOOPBACK, Guard
 from cellwright.page.rooms import Live, Room, Rooms, Talk, Turn
-from cellwright.page.uploads import KINDS, TooLargeError, bytes_of, read_form, store
+from cellwright.page.uploads import TooLargeError, bytes_of, read_form, store
+from cellwright.page.view import LONGEST_REQUEST, all_tools, state_of, templates
 from cellwright.page.workers import Workers
 
 if TYPE_CHECKING:
     from cellwright.agent.steering import MakeModel
     from cellwright.settings import Settings
 
-LONGEST_REQUEST = 4000
 LOOK = 0.2
 """Seconds between two looks at a talk that a browser follows."""
 HEARTBEAT = 15.0
 """Seconds after which a silent stream says that it is there."""
 FORM_BYTES = 1_000_000
-DOWNLOADS = ("report.html", "report.md", "report.ipynb", "run.json", "annotated.h5ad")
+COOKIE_SECONDS = 400 * 86400
+"""As long as browsers keep one."""
 REPORT_POLICY = (
     "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
     "img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'"
 )
 """A report is shown in a frame that can reach neither the page nor its cookies."""
-EXAMPLES = (
-    "What cell types are in here? Show them on a UMAP.",
-    "Which genes mark each group?",
-    "Describe the data set.",
-    "How would these cells respond to the drugs that were screened?",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +94,7 @@ class _Page:
         self._cookie = f"cellwright_room_{options.port}"
         self._rooms = Rooms(settings.cache_dir / "page")
         self._workers = Workers(settings, count=options.workers, model=options.model)
-        self._templates = Environment(
-            loader=PackageLoader("cellwright.page"), autoescape=True, undefined=StrictUndefined
-        )
-        self._templates.filters |= {"number": "{:,}".format, "size": _size, "prose": _prose}
-        self._templates.globals |= {
-            "fields": fields, "column_names": column_names,
-            "examples": EXAMPLES, "kinds": KINDS, "options": options, "tools": _tools,
-            "key": _key, "longest": LONGEST_REQUEST, "downloads": DOWNLOADS,
-        }  # fmt: skip
+        self._templates = templates(options=options)
         for live in self._rooms.unfinished():
             self._workers.take_up(live)
 
@@ -177,7 +161,7 @@ class _Page:
                 state = (live.version, ahead)
                 if state != seen:
                     seen, silent = state, 0.0
-                    now = _state(live.talk, ahead)
+                    now = state_of(live.talk, ahead)
                     yield f"data: {json.dumps(now)}\n\n"
                     if not now["busy"] or live.closed:
                         return
@@ -239,7 +223,9 @@ class _Page:
             self._workers.give("open", live)
         answer = _see(f"/talk/{live.talk.id}")
         if key is not None:
-            answer.set_cookie(self._cookie, key, max_age=30 * 86400, httponly=True, samesite="lax")
+            answer.set_cookie(
+                self._cookie, key, max_age=COOKIE_SECONDS, httponly=True, samesite="lax"
+            )
         return answer
 
     async def _ask(self, request: Request) -> Response:
@@ -277,7 +263,7 @@ class _Page:
         """Run the plan as the form has it, put a step in, or drop it."""
         live, form = await self._form(request)
         turn = _waiting(live.talk, "approval")
-        steps = edited(form, turn.plan, _tools()) if turn.plan and "drop" not in form else None
+        steps = edited(form, turn.plan, all_tools()) if turn.plan and "drop" not in form else None
         if steps is not None:
             try:
                 await run_in_threadpool(self._workers.change, live, steps)
@@ -413,50 +399,6 @@ def _waiting(talk: Talk, status: str) -> Turn:
         msg = "This was answered already, or waits for nothing; reload the page to see it."
         raise InputError(msg)
     return turn
-
-
-def _state(talk: Talk, ahead: int) -> dict[str, Any]:
-    """What a browser needs to show how far a talk is."""
-    turn = talk.turn
-    line = turn.message if turn else "opening the file"
-    if ahead:
-        line = f"waiting: {ahead} before this" if ahead > 1 else "waiting: one before this"
-    return {
-        "busy": talk.status == "opening" or bool(turn and turn.under_way),
-        "key": _key(talk),
-        "line": line,
-        "steps": [
-            {"id": one.id, "status": one.status, "share": one.share, "line": one.message}
-            for one in (turn.steps if turn else ())
-        ],
-    }
-
-
-def _key(talk: Talk) -> str:
-    """Changes whenever more than progress has to be drawn anew."""
-    turn = talk.turn
-    return f"{talk.status}/{turn.number}/{turn.status}" if turn else talk.status
-
-
-def _tools() -> Sequence[Any]:
-    from cellwright.tools.registry import ALL_TOOLS
-
-    return ALL_TOOLS
-
-
-def _size(size: int) -> str:
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= step:
-            return f"{size / step:.1f} {unit}"
-    return f"{size} bytes"
-
-
-def _prose(text: str) -> Markup:
-    """A finding in HTML, with the little Markdown that findings are written in."""
-    said = str(escape(text))
-    for pattern, tag in ((r"\*\*(.+?)\*\*", "strong"), (r"`(.+?)`", "code")):
-        said = re.sub(pattern, rf"<{tag}>\1</{tag}>", said)
-    return Markup(said)
 
 
 def _pack(folder: Path, target: Path) -> None:

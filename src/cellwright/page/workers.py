@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from queue import PriorityQueue
@@ -150,7 +150,7 @@ class Workers:
             if stopped:
                 _broke(live, "It was stopped before it began.")
             else:
-                desk.do(work, live, run)
+                desk.do(work, live, run, stopped=lambda: name in self._stopped)
         finally:
             with self._lock:
                 self._running.pop(name, None)
@@ -185,7 +185,7 @@ class _Desk:
             self._runs.popitem(last=False)
         return self._runs[name]
 
-    def do(self, work: Work, live: Live, run: LedRun) -> None:
+    def do(self, work: Work, live: Live, run: LedRun, *, stopped: Callable[[], bool]) -> None:
         """Do one piece of work, and write down how it ended."""
         if work == "forget":
             self._runs.pop(live.talk.id, None)
@@ -196,10 +196,15 @@ class _Desk:
             with live.changing() as talk:
                 talk.passport, talk.status = passport, "ready"
         else:
-            self._answer(work, live, run)
+            self._answer(work, live, run, stopped)
 
-    def _answer(self, work: Work, live: Live, run: LedRun) -> None:
+    def _answer(self, work: Work, live: Live, run: LedRun, stopped: Callable[[], bool]) -> None:
         stand = self._go_on(work, live, run)
+        if stopped() and stand.waits != "nothing":
+            run.drop()
+            with live.changing():
+                _last(live).status = "dropped"
+            return
         if stand.waits == "approval" and not _last(live).show_plan:
             _stands(live, stand)
             with live.changing():

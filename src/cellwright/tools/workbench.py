@@ -219,6 +219,11 @@ class Workbench:
             update={"columns": own + made, "prepared": frozenset(prepared)}
         )
 
+    def forget(self) -> None:
+        """Let go of the cells in memory; they are read again when a tool needs them."""
+        with self.lock:
+            self._opened = None
+
     def _current(self) -> AnnData:
         """The current AnnData itself, not to be changed."""
         if self.data is None:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from cellwright.agent.plan import DraftStep, PlanDraft
+from cellwright.agent.scripted import ScriptedModel
 from cellwright.errors import InputError, WeightsError
 from cellwright.page.app import PageOptions, make_app
 from tests.unit.page.toys import (
@@ -107,7 +108,7 @@ def test_a_dropped_plan_is_not_run(settings):
     where = begin(client)
     ask(client, where, **SHOW_PLAN)
     shown = client.post(f"{where}/plan", data={"drop": "1"}).text
-    assert "you dropped the plan" in shown
+    assert "Not run: you left it." in shown
     assert client.post(f"{where}/plan", data={"run": "1"}).status_code == 400
     assert not list(settings.cache_dir.glob("threads/*/re_*.json"))
 
@@ -138,6 +139,24 @@ def test_a_stopped_run_reports_what_was_done(settings):
     assert GATE.reached.wait(SECONDS)
     client.post(f"{where}/stop")
     assert "It was stopped by the user." in wait(client, where)
+
+
+def test_a_request_stopped_while_it_is_planned_leaves_no_plan(settings):
+    planning, go = threading.Event(), threading.Event()
+
+    def model():
+        planning.set()
+        go.wait(SECONDS)
+        return ScriptedModel([BOTH])
+
+    client = visitor(make_app(settings, PageOptions(model=model)))
+    where = begin(client)
+    client.post(f"{where}/ask", data={"request": "count the letters; draw them"})
+    assert planning.wait(SECONDS)
+    client.post(f"{where}/stop")
+    go.set()
+    assert "Not run: you left it." in wait(client, where)
+    assert not list(settings.cache_dir.glob("threads/*/re_*.json"))
 
 
 def test_what_a_killed_server_had_under_way_goes_on(settings):

@@ -20,6 +20,9 @@ from cellwright.tools.workbench import Workbench
 MOST = 32
 """Data sets that are kept open at once."""
 
+IN_MEMORY = 4
+"""Of those, how many that are not at work keep their cells in memory."""
+
 
 @dataclass
 class Desk:
@@ -108,6 +111,13 @@ class Desks:
         with self._lock:
             self._desks.pop(desk.id, None)
         shutil.rmtree(self._folder / desk.id, ignore_errors=True)
+
+    def shed(self) -> None:
+        """Let go of cells in memory that were not used lately; they are read again when needed."""
+        with self._lock:
+            idle = [one for one in self._desks.values() if not one.busy]
+        for desk in sorted(idle, key=lambda one: -one.used)[IN_MEMORY:]:
+            desk.bench.forget()
 
     def close(self) -> None:
         """Delete everything that was made."""

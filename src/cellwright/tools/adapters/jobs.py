@@ -71,7 +71,7 @@ class Jobs(Generic[T]):
             work: Does it, given a progress callback.
             quick: It needs no model and does not wait behind those that do.
         """
-        job: Job[T] = Job(secrets.token_hex(8), tool)
+        job: Job[T] = Job(secrets.token_hex(16), tool)
         with self._lock:
             self._jobs[job.id] = job
             done = [one for one in self._jobs.values() if one.future.done()]

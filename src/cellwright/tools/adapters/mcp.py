@@ -182,6 +182,7 @@ class ToolServer:
             msg = f"No tool {name[:60]!r}. Tools: {', '.join(self._offers)}."
             raise ToolError(msg)
         wait = _wait_of(name, given.pop("wait_seconds", self.patience))
+        asked = False
         if offer.spec is not None:
             job = self._start(offer.spec, given)
         else:
@@ -189,12 +190,14 @@ class ToolServer:
                 args = offer.args.model_validate(given)
             except ValidationError as error:
                 raise ToolError(complaint(name, error)) from error
+            asked = isinstance(args, PollArgs)
             job = self._open(args) if isinstance(args, OpenArgs) else self._poll(args)
         try:
             reply = await _waited(job, wait, ctx)
         except asyncio.CancelledError:
-            # The client has withdrawn the request: nobody will ask for its answer.
-            job.cancelled.set()
+            # Who withdraws a call has no call_id to ask for its answer by; who polls, has.
+            if not asked:
+                job.cancelled.set()
             raise
         return _content(reply)
 
@@ -237,6 +240,7 @@ class ToolServer:
                 raise
             finally:
                 desk.busy -= 1
+                self.desks.shed()
 
         return self.jobs.start(name, run, quick=quick)
 

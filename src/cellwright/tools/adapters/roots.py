@@ -34,8 +34,12 @@ class Roots:
         """Folders as given, links followed; the current folder when there are none.
 
         Raises:
-            InputError: One of them is no folder.
+            InputError: One of them is no folder, or none is named and the current one holds far
+                more than data.
         """
+        if not folders and Path.cwd() in {Path(Path.cwd().anchor), Path.home()}:
+            msg = f"Name the folder that clients may read, with --root: not all of {Path.cwd()}."
+            raise InputError(msg)
         for folder in folders:
             if not folder.is_dir():
                 msg = f"{folder} is no folder; --root names folders that clients may read."

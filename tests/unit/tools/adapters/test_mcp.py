@@ -20,8 +20,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(folder):
-    settings = Settings(cache_dir=folder / "cache", checkpoint=folder / "none")
+def served(folder, cache):
+    settings = Settings(cache_dir=cache, checkpoint=folder / "none")
     server = ToolServer(settings, Roots.of([folder]))
     yield server
     server.close()
@@ -155,7 +155,7 @@ def test_a_call_is_started_and_asked_for_later(served):
 )
 def test_resources_are_reached_by_the_handle_only(served, uri):
     async def conversation(client):
-        with pytest.raises(MCPError, match="No data set|resources are named"):
+        with pytest.raises(MCPError, match=r"No data set|resources are named"):
             await client.read_resource(uri)
 
     talk(served, conversation)
@@ -195,3 +195,34 @@ def test_the_oldest_idle_data_set_gives_way(served, folder):
     with pytest.raises(Exception, match="No data set"):
         desks.get(second.id)
     desks.close()
+
+
+def test_cells_of_idle_data_sets_leave_memory_and_are_read_again(served):
+    async def conversation(client):
+        handles = [await opened(client) for _ in range(6)]
+        held = [served.desks.get(one).bench._opened is not None for one in handles]
+        said = await client.call_tool(
+            "plot_cells", {"dataset_id": handles[0], "kind": "composition"}
+        )
+        return held, said.structured_content["result"]["n_cells"]
+
+    held, n_cells = talk(served, conversation)
+    assert not held[0]
+    assert held[-1]
+    assert n_cells == 90
+
+
+def test_a_poll_that_is_given_up_does_not_stop_the_call(served):
+    async def conversation(client):
+        started = await client.call_tool(
+            "search_knowledge", {"query": "glucagon", "wait_seconds": 0}
+        )
+        asked = {"call_id": started.structured_content["call_id"], "wait_seconds": 60}
+        poll = asyncio.create_task(client.call_tool("poll_call", asked))
+        await asyncio.sleep(0)
+        poll.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await poll
+        return (await client.call_tool("poll_call", asked)).structured_content["status"]
+
+    assert talk(served, conversation) == "done"

@@ -102,3 +102,12 @@ def test_hdf5_files_do_not_lead_to_other_files(inside, tmp_path):
 def test_a_root_must_be_a_folder(inside):
     with pytest.raises(InputError, match="no folder"):
         Roots.of([inside / "cells.csv"])
+
+
+def test_the_whole_machine_is_no_root_unless_it_is_named(monkeypatch, inside):
+    monkeypatch.setenv("HOME", str(inside))
+    for folder in ("/", str(inside)):
+        monkeypatch.chdir(folder)
+        with pytest.raises(InputError, match="--root"):
+            Roots.of([])
+    assert Roots.of([inside]).folders == (inside,)
