@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,7 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def listening(folder: Path, token: str = "") -> Iterator[str]:
     """A server on a free port of the loopback; yields its address."""
-    env = {**os.environ, "CELLWRIGHT_TOKEN": token}
+    made = folder / "made"
+    made.mkdir(exist_ok=True)
+    env = {**os.environ, "CELLWRIGHT_TOKEN": token, "TMPDIR": str(made)}
     command = [*COMMAND, "--transport", "http", "--port", "0", "--root", str(folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
         try:
@@ -44,6 +47,8 @@ def listening(folder: Path, token: str = "") -> Iterator[str]:
             yield found.group()
         finally:
             process.terminate()
+            assert process.wait(30) == 0
+            assert not list(made.iterdir()), "what was made for clients is left behind"
 
 
 def status(url: str, body: bytes = HELLO, **headers: str) -> tuple[int, str]:
@@ -144,4 +149,16 @@ def test_other_machines_are_not_let_in_without_a_token(folder, token, wanted):
     )  # fmt: skip
     assert done.returncode == 2
     assert wanted in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_said(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*COMMAND, "--transport", "http", "--port", port, "--root", str(folder)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "Try --port 0" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -71,7 +71,9 @@ class Checker:
     def __post_init__(self) -> None:
         known = sorted({_plain(one) for one in self.names if _is_name(one)}, key=len, reverse=True)
         if known:
-            listed = "|".join(re.escape(one) for one in known)
+            listed = "|".join(
+                re.escape(one) if len(one) > 1 else f"(?-i:{re.escape(one)})" for one in known
+            )
             self._names = re.compile(rf"(?<![\w-])(?:{listed})(?![\w-])", re.IGNORECASE)
         read = [(_plain(text), self.atoms(text)) for text in self.said]
         self._known = {atoms: text for text, atoms in read if set(atoms) - TURNS}
@@ -158,6 +160,31 @@ class Checker:
         return tuple(atom for _, atom in sorted(found))
 
 
+def check_lines(lines: Sequence[str], checker: Checker) -> list[Problem]:
+    """Problems of finished lines; what stands there word for word needs no second reading.
+
+    Args:
+        lines: Lines of a draft.
+        checker: What it may say.
+    """
+    said = sorted({_plain(one) for one in checker.said}, key=len, reverse=True)
+    left = []
+    whole = "\n".join(map(_plain, lines))
+    for line in map(_plain, lines):
+        rest = line
+        for one in said:
+            if one and one in rest:
+                rest = rest.replace(one, " ")
+        if re.search(r"\w", rest):
+            left.append(line)
+    missing = {one for one in checker.required if _plain(one) not in whole}
+    return [
+        problem
+        for problem in checker.check("\n".join(left))
+        if problem.kind == "unbacked" or problem.line in missing
+    ]
+
+
 def checker_of(document: Document, symbols: frozenset[str]) -> Checker:
     """The checker of a report.
 
@@ -174,7 +201,7 @@ def checker_of(document: Document, symbols: frozenset[str]) -> Checker:
         for row in grid.rows
     ]
     figures = [
-        f"{figure.summary} {section.step.id}_{figure.id}"
+        f"![{figure.summary}](figures/{section.step.id}_{figure.id}.png)"
         for section in document.sections
         for figure in section.figures
     ]
@@ -215,7 +242,8 @@ def _is_name(text: str) -> bool:
     plain = _plain(text)
     return (
         bool(re.search("[A-Za-z]", plain))
-        and 1 < len(plain) <= LONGEST_NAME
+        and len(plain) <= LONGEST_NAME
+        and (len(plain) > 1 or plain in "BCDEFGHJKLMNOPQRSTUVWXYZ")
         and plain.lower() not in TURNS
     )
 

@@ -48,6 +48,7 @@ class Context:
         settings: Deployment settings.
         folder: Where this thread's artifacts live; a folder of the cache when None.
         out: Where the report goes; None writes none.
+        models: A workbench whose knowledge and cell model are taken; None loads own ones.
         model: Chat model that plans; None makes the one that the settings name.
         take_defaults: Take the default reading of an unclear request instead of asking.
         execute_notebook: Run the report's notebook, so that it carries its own outputs.
@@ -58,6 +59,7 @@ class Context:
     settings: Settings = field(default_factory=Settings)
     folder: Path | None = None
     out: Path | None = None
+    models: Workbench | None = None
     model: BaseChatModel | None = None
     take_defaults: bool = False
     execute_notebook: bool = True
@@ -68,7 +70,8 @@ class Context:
     @cached_property
     def _bench(self) -> Workbench:
         folder = self.folder or self.settings.cache_dir / "artifacts"
-        return Workbench(DirectoryStore(folder), self.settings, progress=silent)
+        store = DirectoryStore(folder)
+        return Workbench(store, self.settings, progress=silent, models=self.models)
 
     def bench(self, state: State) -> Workbench:
         """The workbench of this run, at the data set that the state points to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,10 @@ from cellwright.agent.graph import build_graph
 from cellwright.agent.plan import Plan
 from cellwright.agent.session import RunResult, ask
 from cellwright.agent.state import InputState, State
+from cellwright.artifacts import DirectoryStore
 from cellwright.errors import CellwrightError
 from cellwright.settings import Settings
+from cellwright.tools.workbench import Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,11 +111,16 @@ def subgraph(
     """
     inner = build_graph().compile(checkpointer=True)  # its own history in each thread
     base = settings or Settings()
+    models = cache(lambda: Workbench(DirectoryStore(base.cache_dir / "artifacts"), base))
 
     def begin(state: Conversation) -> tuple[InputState, Context, RunnableConfig]:
         config: RunnableConfig = {**get_config(), "recursion_limit": ROUNDS}
         path = str(allow(state["path"])) if state.get("path") else ""
-        return InputState(request=state["request"], path=path), _context(base, model), config
+        return (
+            InputState(request=state["request"], path=path),
+            _context(base, model, models()),
+            config,
+        )
 
     def work(state: Conversation) -> Conversation:
         try:
@@ -231,7 +239,7 @@ def _not_done(ledger: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _context(base: Settings, model: BaseChatModel | None) -> Context:
+def _context(base: Settings, model: BaseChatModel | None, models: Workbench) -> Context:
     """What the inner graph works with, by the options and the thread of the outer run."""
     given = get_runtime().context
     options = given if isinstance(given, Options) else Options()
@@ -247,6 +255,7 @@ def _context(base: Settings, model: BaseChatModel | None) -> Context:
         settings=settings,
         folder=folder,
         out=folder / "report" if options.report else None,
+        models=models,
         model=None if options.model else model,
         take_defaults=options.take_defaults,
         execute_notebook=False,

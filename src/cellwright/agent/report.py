@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cellwright.agent.claims import Grid, Segment, Sentence, unbacked
-from cellwright.agent.document import Document, compose, facts, installed_versions
+from cellwright.agent.check import check_lines, checker_of
+from cellwright.agent.claims import Grid, Segment, Sentence
+from cellwright.agent.document import Document, compose, installed_versions
 from cellwright.agent.notebook import write_notebook
 from cellwright.agent.plan import PlanStep
 from cellwright.agent.state import State
@@ -43,7 +44,7 @@ def write(state: State, context: Context) -> dict[str, str]:
     bench = context.bench(state)
     document = compose(state, bench)
     markdown = render_markdown(document)
-    check_markdown(markdown, document)
+    check_markdown(markdown, document, frozenset(bench.knowledge.genes.human.by_symbol))
     out = context.out
     if out is None:
         msg = "No output folder was given for the report."
@@ -90,26 +91,49 @@ def render_html(document: Document, bench: Workbench) -> str:
     )
 
 
-def check_markdown(markdown: str, document: Document) -> None:
+def check_markdown(
+    markdown: str, document: Document, symbols: frozenset[str] = frozenset()
+) -> None:
     """Read the finished findings once more, against nothing but what the artifacts say.
 
+    Args:
+        markdown: The report.
+        document: What the artifacts say.
+        symbols: Gene symbols.
+
     Raises:
-        ReportError: A number or citation in a finding stands in no artifact.
+        ReportError: A line of the findings says what no artifact backs, or a finding is missing.
     """
-    backing = [segment.text for segment in facts(document)]
-    backing += [_escape_md(text) for text in backing]
-    said = [
-        sentence
-        for section in document.sections
-        for sentence in (*section.sentences, *section.caveats)
+    problems = check_lines(_finding_lines(markdown), checker_of(document, symbols))
+    if problems:
+        first = problems[0]
+        what = f"leaves out '{first.line}'"
+        if first.kind == "unbacked":
+            what = f"says '{first.line}', which no artifact backs"
+        nearest = f" The nearest finding is '{first.nearest}'." if first.nearest else ""
+        msg = f"The report {what}.{nearest}"
+        raise ReportError(msg)
+
+
+def _finding_lines(markdown: str) -> list[str]:
+    """Lines of a report that state findings: of its sections, its short answer and references."""
+    lines: list[str] = []
+    stating = False
+    for line in markdown.splitlines():
+        if line.startswith("## "):
+            stating = line.startswith(('## <a id="', "## In short", "## References"))
+        elif stating and not re.match(r"\*\*|\*[^*]|Evidence: \[|\| (?:---|\w[\w ]*\|?$)", line):
+            lines.append(re.sub(r"\[\[s\d+\]\]\(#s\d+\)$", "", line.removeprefix("- ")))
+    return _without_headings(lines)
+
+
+def _without_headings(lines: Sequence[str]) -> list[str]:
+    """Lines without the headings of tables, which stand where a table begins."""
+    return [
+        line
+        for before, line in zip(["", *lines], lines, strict=False)
+        if line.strip() and not (line.startswith("|") and not before.startswith("|"))
     ]
-    for sentence in said:
-        printed = _prose(sentence)
-        strays = unbacked(printed, backing, frozenset())
-        if strays or printed not in markdown:
-            what = ", ".join(strays) or "a changed sentence"
-            msg = f"The report says {what}, which no artifact backs: '{printed}'."
-            raise ReportError(msg)
 
 
 def run_record(state: State, document: Document) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -57,6 +60,8 @@ def mcp(
         raise InputError(msg) from error
     roots = Roots.of(root or [], int(max_gb * GIGABYTE))
     server = ToolServer(Settings(), roots, workers=workers, patience=patience)
+    # A client that is done ends us with SIGTERM; what was made for it is then removed all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         if transport == "stdio":
             _serve_stdio(server)
@@ -93,21 +98,17 @@ def _serve_stdio(server: ToolServer) -> None:
 def _serve_http(server: ToolServer, host: str, port: int, token: str) -> None:
     import uvicorn
 
-    app = http_app(server, host, token)
-    # Lines of uvicorn go to stderr; an access log would show what people ask for.
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
-    running = uvicorn.Server(config)
-    started = running.startup
-
-    async def startup(*args: Any, **kwargs: Any) -> None:
-        await started(*args, **kwargs)
-        for socket in (one for part in running.servers for one in part.sockets):
-            where = socket.getsockname()
-            typer.echo(f"cellwright: listening on http://{host}:{where[1]}/mcp", err=True)
-            break
-
-    running.startup = startup  # type: ignore[method-assign] # says the port once it is known
-    running.run()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        msg = f"{host}:{port} cannot be listened on ({error.strerror}). Try --port 0, a free one."
+        raise InputError(msg) from error
+    # What uvicorn says goes to stderr; its access log would show what people ask for.
+    config = uvicorn.Config(http_app(server, host, token), log_level="warning", access_log=False)
+    where = listening.getsockname()[1]
+    typer.echo(f"cellwright: listening on http://{host}:{where}/mcp", err=True)
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def http_app(server: ToolServer, host: str, token: str) -> Starlette:

@@ -224,15 +224,15 @@ def _of_references(document: Document, rng: np.random.Generator) -> Iterator[Mut
             wrong = f"{one.number}. {_other_digit(one.cite, rng)}: {one.text}"
             yield Mutant(kind="citation", line=wrong, true=true)
     figures = [
-        (figure.summary, f"{section.step.id}_{figure.id}")
+        (figure.summary, f"figures/{section.step.id}_{figure.id}.png")
         for section in document.sections
         for figure in section.figures
     ]
     for at, (summary, name) in enumerate(figures):
         other = figures[(at + 1) % len(figures)][1]
         if other != name:
-            line = f"{summary} {other}"
-            yield Mutant(kind="figure", line=line, true=f"{summary} {name}")
+            line = f"![{summary}]({other})"
+            yield Mutant(kind="figure", line=line, true=f"![{summary}]({name})")
 
 
 def left_out(document: Document) -> list[Sentence]:

@@ -47,7 +47,7 @@ def test_the_embedded_planner_answers_with_a_draft_as_json() -> None:
     model = embedded("1 annotate\n", -0.01)
     answer = model.invoke("annotate the cells")
     assert PlanDraft.model_validate_json(str(answer.content)) == ANNOTATE
-    assert answer.response_metadata["seconds"] == 0.1
+    assert answer.response_metadata["seconds"] >= 0
     assert answer.usage_metadata is not None
     assert answer.usage_metadata["total_tokens"] == 15
 
@@ -67,9 +67,12 @@ def test_keywords_settle_what_the_model_doubts_or_leaves_out() -> None:
     doubtful = embedded("1 describe\n", -3.0)
     made = propose(doubtful, "x", asks, BARE)
     assert {step.tool for step in made.draft.steps} == {"annotate_cells", "plot_cells"}
-    assert made.usage["settled_by_keywords"] == [1, 2]
+    assert made.usage["read_by"] == ["sentence", "sentence"]
     sure = embedded("1 describe\n2 plot kind=umap\n", -0.01, -0.01)
-    assert propose(sure, "x", asks, BARE).draft.steps[0].tool == "describe_dataset"
+    odd = ["what is the gist of this", "draw a umap"]
+    made = propose(sure, "x", odd, BARE)
+    assert made.usage["read_by"] == ["model", "sentence"]
+    assert made.draft.steps[0].tool == "describe_dataset"
 
 
 def test_an_unsafe_ask_is_refused_however_sure_the_model_is() -> None:
@@ -138,7 +141,8 @@ def test_the_embedded_planner_plans_the_typical_requests(
     asks = split_request(request_text)
     made = propose(trained, request_text, asks, passport)
     assert fits(made.draft, read_plan(plan, asks)), made.draft
-    assert 0 < made.usage["output_tokens"] < 24 * len(asks)
+    assert made.usage["output_tokens"] < 24 * len(asks)
+    assert made.usage["seconds"] > 0
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,8 @@ function follow() {
   let spoken = "";
   const speak = (text) => { if (text && text !== spoken) said.textContent = spoken = text; };
   const source = new EventSource(`${talk.dataset.talk}/events`);
+  // A page that was restarted is found again by itself; one that knows us no more says so.
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) location.reload(); };
   source.onmessage = async (event) => {
     const now = JSON.parse(event.data);
     const live = find("[data-live]", talk);

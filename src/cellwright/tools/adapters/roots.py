@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import stat
 from collections.abc import Sequence
@@ -11,6 +13,8 @@ from pathlib import Path
 from cellwright.errors import InputError
 
 GIGABYTE = 10**9
+CELL_BYTES = 4
+"""What a number takes once it is read, about."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,10 @@ class Roots:
             msg = f"{name} is neither a file nor a folder."
             raise InputError(msg)
         self._check_size(sum(one.stat().st_size for one in files), name)
+        what = "declares matrices of"
+        self._check_size(_declared_by_zarr(files), name, what)
         if path.is_file() and _is_hdf5(path):
-            self._check_hdf5(path, name)
+            self._check_size(_declared_by_hdf5(path, name), name, what)
         return path
 
     def _inside(self, name: str) -> Path:
@@ -108,40 +114,53 @@ class Roots:
             )
             raise InputError(msg)
 
-    def _check_hdf5(self, path: Path, name: str) -> None:
-        """Matrices as large as they declare, and none in another file.
 
-        Raises:
-            InputError: The file is larger than it looks, or refers to another file.
-        """
-        import h5py
+def _declared_by_hdf5(path: Path, name: str) -> int:
+    """Bytes of the matrices that an HDF5 file declares; compressed, it may be far smaller.
 
-        declared, away = 0, False
+    Raises:
+        InputError: The file is damaged, or keeps data in another file.
+    """
+    import h5py
 
-        def walk(group: h5py.Group) -> None:
-            nonlocal declared, away
-            for key in group:
-                link = group.get(key, getlink=True)
-                if isinstance(link, h5py.ExternalLink):
-                    away = True
-                elif isinstance(link, h5py.HardLink):
-                    item = group[key]
+    declared, away, seen = 0, False, set()
+    try:
+        with h5py.File(path, "r") as file:
+            groups = [file["/"]]
+            while groups:
+                group = groups.pop()
+                for key in group:
+                    link = group.get(key, getlink=True)
+                    away |= isinstance(link, h5py.ExternalLink)
+                    item = group[key] if isinstance(link, h5py.HardLink) else None
+                    if item is None or (place := h5py.h5o.get_info(item.id).addr) in seen:
+                        continue
+                    seen.add(place)
                     if isinstance(item, h5py.Group):
-                        walk(item)
+                        groups.append(item)
                     elif isinstance(item, h5py.Dataset):
                         away |= bool(item.external) or bool(item.is_virtual)
                         declared += item.nbytes
+    except (OSError, RuntimeError, KeyError) as error:
+        msg = f"{name}: the file is damaged or no HDF5 ({type(error).__name__})."
+        raise InputError(msg) from error
+    if away:
+        msg = f"{name} keeps data in another file, which this server does not follow."
+        raise InputError(msg)
+    return declared
 
-        try:
-            with h5py.File(path, "r") as file:
-                walk(file)
-        except (OSError, RuntimeError, KeyError) as error:
-            msg = f"{name}: the file is damaged or no HDF5 ({type(error).__name__})."
-            raise InputError(msg) from error
-        if away:
-            msg = f"{name} keeps data in another file, which this server does not follow."
-            raise InputError(msg)
-        self._check_size(declared, name, "declares matrices of")
+
+def _declared_by_zarr(files: Sequence[Path]) -> int:
+    """Bytes of the arrays that a zarr store declares in its ``.zarray`` or ``zarr.json`` files."""
+    declared = 0
+    for path in files:
+        if path.name in {".zarray", "zarr.json"} and path.stat().st_size < 10**6:
+            try:
+                said = json.loads(path.read_text())
+                declared += math.prod(int(one) for one in said.get("shape", (0,))) * CELL_BYTES
+            except (ValueError, TypeError, AttributeError):
+                continue  # the reader will say what is wrong with it
+    return declared
 
 
 def _is_hdf5(path: Path) -> bool:

@@ -86,6 +86,24 @@ def test_a_small_file_that_declares_a_large_matrix_is_refused(inside):
         Roots.of([inside], max_bytes=10**9).file("bomb.h5ad")
 
 
+def test_a_small_store_that_declares_a_large_array_is_refused(inside):
+    (inside / "bomb.zarr" / "X").mkdir(parents=True)
+    (inside / "bomb.zarr" / "X" / "zarr.json").write_text('{"shape": [100000, 10000]}')
+    with pytest.raises(InputError, match="declares matrices of 4 GB"):
+        Roots.of([inside], max_bytes=10**9).file("bomb.zarr")
+
+
+def test_groups_that_hold_one_another_are_looked_at_once(inside):
+    with h5py.File(inside / "knot.h5ad", "w") as file:
+        at = file
+        for _ in range(60):
+            below = at.create_group("a")
+            at["b"] = below
+            at = below
+        at["up"] = file["/"]
+    assert Roots.of([inside]).file("knot.h5ad").name == "knot.h5ad"
+
+
 def test_hdf5_files_do_not_lead_to_other_files(inside, tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["X"] = np.ones((2, 2))
