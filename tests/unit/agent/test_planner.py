@@ -69,7 +69,7 @@ def test_keywords_settle_what_the_model_doubts_or_leaves_out() -> None:
     assert {step.tool for step in made.draft.steps} == {"annotate_cells", "plot_cells"}
     assert made.usage["read_by"] == ["sentence", "sentence"]
     sure = embedded("1 describe\n2 plot kind=umap\n", -0.01, -0.01)
-    odd = ["what is the gist of this", "draw a umap"]
+    odd = ["hmm, the shape of it all", "draw a umap"]
     made = propose(sure, "x", odd, BARE)
     assert made.usage["read_by"] == ["model", "sentence"]
     assert made.draft.steps[0].tool == "describe_dataset"
