@@ -42,7 +42,15 @@ def repaired(step: PlanStep, reason: str, model: BaseChatModel | None) -> dict[s
         args = json.loads(match.group()) if match else {}
     except ValueError:
         return None
-    return args if isinstance(args, dict) and args and args != step.args else None
+    known = isinstance(args, dict) and args.keys() <= _names(step.tool)
+    return args if known and args and args != step.args else None
+
+
+def _names(tool: str) -> set[str]:
+    from cellwright.tools import registry
+
+    spec = next(one for one in registry.ALL_TOOLS if one.name == tool)
+    return set(spec.args.model_fields)
 
 
 def _swapped(value: Any, wrong: str, right: str) -> Any:

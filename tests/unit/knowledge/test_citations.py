@@ -9,6 +9,7 @@ import cellwright
 
 PACKAGE = Path(cellwright.__file__).parent
 RECORDS = PACKAGE / "knowledge" / "records.py"
+FORGER = PACKAGE / "evals" / "drafts.py"  # false ones, for the checker of suite reports to find
 NAMES = {"cite", "citation", "citations"}
 PMID = re.compile(r"PMID:?\s*$")
 
@@ -68,7 +69,7 @@ def test_fields_called_citation_come_from_evidence() -> None:
 
 def test_no_other_code_writes_a_pmid() -> None:
     writers = [path for path, tree in modules() if builds_pmid(tree)]
-    assert writers == [RECORDS]
+    assert writers == [FORGER, RECORDS]
 
 
 def test_evidence_is_made_by_the_knowledge_alone() -> None:
