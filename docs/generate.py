@@ -144,17 +144,26 @@ def training() -> str:
     return table(("what", "value"), rows)
 
 
-def measured(suite: str, *metrics: str, split: str = "") -> str:
-    """Rows of ``benchmarks/results.json``, each system beside its rivals."""
+def measured(suite: str, *metrics: str, split: str = "", data: str = "") -> str:
+    """Rows of ``benchmarks/results.json``: what is measured down, systems across, range behind."""
     rows = [
         row
         for row in RESULTS
-        if row["suite"] == suite and row["metric"] in metrics and split in row["split"]
+        if row["suite"] == suite
+        and row["metric"] in metrics
+        and split in row["split"]
+        and data in row["data"]
     ]
     if not rows:
-        return "*Not measured yet.*"
-    headings = ("data", "split", "metric", "system", "mean", "low", "high", "n", "seeds")
-    return table(headings, ([row[name] for name in headings] for row in rows))
+        return f"*Not measured yet: `cellwright eval {suite}`.*"
+    systems = sorted({row["system"] for row in rows}, key=lambda one: (one != "cellwright", one))
+    places: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        key = (row["data"], row["split"], row["metric"], str(row["n"]))
+        said = f"{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        places.setdefault(key, {})[row["system"]] = said
+    lines = ((*key, *(found.get(one) for one in systems)) for key, found in places.items())
+    return table(("data", "split", "metric", "n", *systems), lines)
 
 
 def leakage() -> str:
@@ -183,8 +192,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "held-out": held_out,
     "language": language,
     "studies": lambda: measured("annotation", "macro_f1", split="study"),
-    "donors": lambda: measured("annotation", "macro_f1", split="donor"),
-    "unknown": lambda: measured("annotation", "auroc"),
+    "unknown": lambda: measured("annotation", "auroc", data="unknown cells"),
     "drug-transfer": lambda: measured(
         "drug-transfer", "spearman_over_drugs", "interval_coverage", split="held-out lines"
     ),

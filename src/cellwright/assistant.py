@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cellwright.agent.context import Event
 from cellwright.agent.plan import Plan, Question
 from cellwright.agent.session import BRANCH, RunResult, Watch, ask, branch, data_of, plan
+from cellwright.agent.shown import Finding, Picture, findings_of
 from cellwright.artifacts import DirectoryStore
 from cellwright.settings import Settings
-from cellwright.shown import Picture, picture_html, sentence_html
 from cellwright.tools.export import ROWS
 from cellwright.tools.in_memory import NAME, add_made, write_light
 
@@ -33,11 +33,16 @@ class Answer:
 
     Attributes:
         run: How the run ended: plan, outcomes, what became of each part, files of the report.
-        figures: Figures made, in order.
+        findings: What each step found that was asked for, in order.
     """
 
     run: RunResult
-    figures: tuple[Picture, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def figures(self) -> tuple[Picture, ...]:
+        """Figures made, in order."""
+        return tuple(one for finding in self.findings for one in finding.figures)
 
     @property
     def status(self) -> str:
@@ -46,8 +51,8 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The answer in words: findings, then what was not done and why."""
-        return "\n".join([*self.run.answer, *self._not_done()])
+        """The answer in words: findings with their caveats, then what was not done and why."""
+        return "\n".join([*(one.brief for one in self.findings), *self._not_done()])
 
     @property
     def question(self) -> Question | None:
@@ -67,9 +72,8 @@ class Answer:
         return self.text or self.status
 
     def _repr_html_(self) -> str:
-        parts = [f"<p>{sentence_html(one)}</p>" for one in self.run.answer]
-        parts += [f"<p><b>{escape(one)}</b></p>" for one in self._not_done()]
-        parts += [picture_html(one) for one in self.figures]
+        parts = [f"<p><b>{escape(one)}</b></p>" for one in self._not_done()]
+        parts += [one._repr_html_() for one in self.findings]
         rows = "".join(
             f"<tr><td>{escape(one.ask)}</td><td>{escape(one.status)}</td></tr>"
             for one in self.run.ledger
@@ -235,14 +239,7 @@ class Assistant:
             watch=watch,
             execute_notebook=out is not None,
         )
-        return Answer(run, self._figures(run))
-
-    def _figures(self, run: RunResult) -> tuple[Picture, ...]:
-        found = []
-        for values in self._results(run):
-            for ref in values.get("figures") or ():
-                found.append(Picture(self._store().path(ref["id"]), ref["summary"]))
-        return tuple(found)
+        return Answer(run, findings_of(run.plan, run.outcomes, self._store()))
 
     def _working(self) -> AnnData | None:
         """The working copy that the thread stands at, if it has begun."""
@@ -250,10 +247,6 @@ class Assistant:
 
         ref = data_of(self.thread, settings=self._settings)
         return anndata.read_h5ad(self._store().path(ref.id)) if ref else None
-
-    def _results(self, run: RunResult) -> list[dict[str, Any]]:
-        store = self._store()
-        return [store.get_json(one.result) for one in run.outcomes if one.result]
 
     def _store(self) -> DirectoryStore:
         return DirectoryStore(self._folder())

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cellwright.agent.claims import citations
+from cellwright.agent.shown import Finding, Picture
 from cellwright.errors import InputError, ToolError
-from cellwright.shown import Finding, Picture
 from cellwright.tools.adapters.python import (
     KEY,
     applied,

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellwright import get
+from cellwright.agent.shown import Picture
 from cellwright.errors import InputError
-from cellwright.shown import Picture
 from cellwright.tools.adapters.python import KEY, applied, kept, made_function
 from cellwright.tools.plot_cells import PLOT_CELLS
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from cellwright.shown import Finding
+    from cellwright.agent.shown import Finding
 
 __all__ = [
     "annotation",

@@ -1,6 +1,7 @@
 """Deployment settings: built once at the edge (shell, Studio, Python) and passed down."""
 
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_cache_path
 from pydantic import Field
@@ -21,6 +22,15 @@ class Settings(BaseSettings):
     model: str = Field(
         default="embedded",
         description="Language model that plans: 'embedded', or 'provider:name'.",
+    )
+    privacy: Literal["standard", "strict"] = Field(
+        default="standard",
+        description="'strict' sends no column name and no value of the data to a remote model; "
+        "expression values are never sent.",
+    )
+    price: tuple[float, float] | None = Field(
+        default=None,
+        description="Price of a million tokens in and out, to have costs in run.json.",
     )
     checkpoint: Path | None = Field(
         default=None, description="Cell model checkpoint folder; None takes the packaged one."

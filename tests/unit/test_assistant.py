@@ -47,7 +47,7 @@ def test_cells_in_memory_are_asked_about_and_stay_as_they_are(settings):
     assistant = Assistant(adata, model=ScriptedModel([MARK, COUNT]), settings=settings)
     first = assistant.ask("mark the cells")
     assert first.status == "done"
-    assert first.text == "The word has 4 letters."
+    assert first.text == "The word has 4 letters.\nCaveat: Only 4 were looked at."
     assert first.figures[0]._repr_png_() == PNG
     assert list(adata.obs) == ["cell_type"]
     made = assistant.adata()

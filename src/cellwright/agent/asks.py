@@ -195,7 +195,8 @@ _START = re.compile(
     re.IGNORECASE,
 )
 _ORDER = re.compile(
-    rf"^{_LEAD}(?:(?:{'|'.join(_VERBS + _QUESTIONS)})\b|(?:(?:a|an|the|its)\s+)?(?:{_DELIVERABLES})\b)",
+    rf"^{_LEAD}(?:(?:{'|'.join(_VERBS + _QUESTIONS)})\b"
+    rf"|(?:(?:a|an|the|its)\s+)?(?:{_DELIVERABLES})\b)",
     re.IGNORECASE,
 )
 """The text starts with a verb or a deliverable, whatever stands before it."""
@@ -206,8 +207,9 @@ _CUE = re.compile(
 )
 """Words without which a part of an English sentence asks nothing."""
 _CONTINUES = re.compile(
-    r"(?:colou?r(?:ed|s)?\b(?! the| cells| them| by)|(?:by|per|with|using|in|for|one per|as|from|of|on|within"
-    r"|and so on|that sort of)\b)(?!.*\?$)",
+    r"(?:colou?r(?:ed|s)?\b(?! the| cells| them| by)"
+    r"|(?:by|per|with|using|in|for|one per|as|from|of|on|within|and so on"
+    r"|that sort of)\b)(?!.*\?$)",
     re.IGNORECASE,
 )
 """How a sentence starts that says more of the one before it."""
@@ -241,7 +243,8 @@ _EAST_WEAK = re.compile(
     r"|\s*(?:그리고|그 다음|그다음|然后|然後|接着|并且|同时|以及|并|再|也|和)\s*"
 )
 _EAST_CUE = re.compile(
-    r"\b(?:annotate|identify|what cells|which cells|draw|plot|UMAP|heatmap|dot plot|violin plot|"
+    r"\b(?:annotate|identify|different|efficacy|simulate|classify|reason|only|keep|exclude|"
+    r"what cells|which cells|draw|plot|UMAP|heatmap|dot plot|violin plot|"
     r"composition|marker genes|find|search|differential expression|difference|compare|predict|"
     r"generate|check|explain|why|which genes|what|preprocess|normalise|quality control|clustering|"
     r"batch correction|describe|analyse|how many|number of cells|trajectory|RNA velocity|spatial|"

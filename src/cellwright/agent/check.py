@@ -75,9 +75,9 @@ class Checker:
                 re.escape(one) if len(one) > 1 else f"(?-i:{re.escape(one)})" for one in known
             )
             self._names = re.compile(rf"(?<![\w-])(?:{listed})(?![\w-])", re.IGNORECASE)
-        read = [(_plain(text), self.atoms(text)) for text in self.said]
-        self._known = {atoms: text for text, atoms in read if set(atoms) - TURNS}
-        self._bare = [text for text, atoms in read if atoms and not set(atoms) - TURNS]
+        read = [(text, self.atoms(text)) for text in self.said]
+        self._known = {(_is_row(text), atoms): text for text, atoms in read if set(atoms) - TURNS}
+        self._bare = [_plain(text) for text, atoms in read if atoms and not set(atoms) - TURNS]
 
     def check(self, draft: str) -> list[Problem]:
         """Lines that nothing backs, and claims that no line makes.
@@ -89,7 +89,7 @@ class Checker:
         made: set[Atoms] = set()
         for line in draft.splitlines():
             atoms = self.atoms(self._without_bare(line, made))
-            parts = self._parts(atoms)
+            parts = self._parts(atoms, row=_is_row(line))
             if parts is None:
                 problems.append(
                     Problem(line=line.strip(), kind="unbacked", nearest=self._nearest(atoms))
@@ -111,22 +111,22 @@ class Checker:
                 made.add(self.atoms(text))
         return plain
 
-    def _parts(self, atoms: Atoms) -> list[Atoms] | None:
-        """The claims of which a line is made up; None when it is not."""
+    def _parts(self, atoms: Atoms, *, row: bool) -> list[Atoms] | None:
+        """The claims of which a line is made up, or the one table row; None when it is neither."""
         ways: list[list[Atoms] | None] = [[]] + [None] * len(atoms)
-        sizes = sorted({len(one) for one in self._known}, reverse=True)
+        sizes = sorted({len(one) for is_row, one in self._known if is_row == row}, reverse=True)
         for end in range(1, len(atoms) + 1):
             for size in sizes:
                 before = ways[end - size] if size <= end else None
                 piece = atoms[end - size : end]
-                if before is not None and piece in self._known:
+                if before is not None and (row, piece) in self._known:
                     ways[end] = [*before, piece]
                     break
         return ways[-1]
 
     def _nearest(self, atoms: Atoms) -> str:
         wanted = set(atoms)
-        shared = {text: len(wanted & set(known)) for known, text in self._known.items()}
+        shared = {text: len(wanted & set(known)) for (_, known), text in self._known.items()}
         best = max(shared, key=lambda text: shared[text], default="")
         return best if best and shared[best] else ""
 
@@ -170,8 +170,8 @@ def check_lines(lines: Sequence[str], checker: Checker) -> list[Problem]:
     said = sorted({_plain(one) for one in checker.said}, key=len, reverse=True)
     left = []
     whole = "\n".join(map(_plain, lines))
-    for line in map(_plain, lines):
-        rest = line
+    for line in lines:
+        rest = _plain(line)
         for one in said:
             if one and one in rest:
                 rest = rest.replace(one, " ")
@@ -185,17 +185,19 @@ def check_lines(lines: Sequence[str], checker: Checker) -> list[Problem]:
     ]
 
 
-def checker_of(document: Document, symbols: frozenset[str]) -> Checker:
+def checker_of(document: Document, symbols: frozenset[str], *, brief: bool = False) -> Checker:
     """The checker of a report.
 
     Args:
         document: What the artifacts say.
         symbols: Gene symbols.
+        brief: No more is required than what a short answer has, and every doubt.
     """
+    leading = [text for section in document.sections for text in map(prose, section.leading)]
     claims = [text for section in document.sections for text in map(prose, section.sentences)]
     caveats = [text for section in document.sections for text in map(prose, section.caveats)]
     rows = [
-        " | ".join(cell.text for cell in row)
+        row_line([cell.text for cell in row])
         for section in document.sections
         for grid in section.grids
         for row in grid.rows
@@ -227,7 +229,7 @@ def checker_of(document: Document, symbols: frozenset[str]) -> Checker:
     ]  # fmt: skip
     return Checker(
         said=[*claims, *caveats, *rows, *figures, *references],
-        required=[*claims, *caveats],
+        required=[*(leading if brief else claims), *caveats],
         names=names,
         symbols=symbols,
     )
@@ -236,6 +238,16 @@ def checker_of(document: Document, symbols: frozenset[str]) -> Checker:
 def prose(sentence: Sentence) -> str:
     """A claim as one line."""
     return " ".join(sentence.text.split())
+
+
+def row_line(cells: Sequence[str]) -> str:
+    """A table row as one line."""
+    return f"| {' | '.join(one.replace('|', '/') for one in cells)} |"
+
+
+def _is_row(line: str) -> bool:
+    """The line is a row of a table, which backs no prose."""
+    return re.search(r"(?<!\\)\|", line) is not None
 
 
 def _is_name(text: str) -> bool:

@@ -70,9 +70,13 @@ def _joined(steps: Sequence[DraftStep]) -> list[DraftStep]:
 
 
 def _on_new_clusters(steps: Sequence[DraftStep]) -> list[DraftStep]:
-    """Behind a clustering that was asked for, figures and markers are of its clusters."""
-    clustered, done = False, []
+    """Behind a clustering that was asked for, figures and markers are of its clusters.
+
+    A UMAP behind an annotation shows what the annotation says.
+    """
+    clustered, labelled, done = False, False, []
     for step in steps:
+        labelled = labelled or step.tool == "annotate_cells"
         clustered = step.tool == "preprocess_dataset" or (
             clustered and step.tool != "annotate_cells"
         )
@@ -80,6 +84,8 @@ def _on_new_clusters(steps: Sequence[DraftStep]) -> list[DraftStep]:
         name = {"find_markers": "group_by", "plot_cells": "color_by"}.get(step.tool)
         if clustered and free and name and step.args.get("kind") in {None, "umap", "heatmap"}:
             done.append(step.model_copy(update={"args": {**step.args, name: NEW_CLUSTERS}}))
+        elif labelled and step.tool == "plot_cells" and free and step.args.get("kind") == "umap":
+            done.append(step.model_copy(update={"args": {**step.args, "color_by": NEW_LABELS}}))
         else:
             done.append(step)
     return done

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from cellwright.artifacts import ArtifactRef, DirectoryStore
 from cellwright.settings import Settings
@@ -16,6 +16,7 @@ from cellwright.tools.workbench import Workbench, silent
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from cellwright.agent.privacy import Ledger
     from cellwright.agent.state import State
 
 
@@ -52,7 +53,9 @@ class Context:
         model: Chat model that plans; None makes the one that the settings name.
         take_defaults: Take the default reading of an unclear request instead of asking.
         execute_notebook: Run the report's notebook, so that it carries its own outputs.
+        level: How much the report says.
         watch: Called with every event.
+        ledger: What a remote model was sent; None where there is none.
         cancelled: The user has stopped the run: steps that are left are not run, the report is.
     """
 
@@ -63,8 +66,10 @@ class Context:
     model: BaseChatModel | None = None
     take_defaults: bool = False
     execute_notebook: bool = True
+    level: Literal["brief", "full"] = "full"
     watch: Callable[[Event], None] = _ignore
     cancelled: bool = False
+    ledger: Ledger | None = None
     _stage: list[tuple[str, str]] = field(default_factory=lambda: [("intake", "")])
 
     @cached_property
@@ -83,12 +88,25 @@ class Context:
         return bench
 
     def planner(self) -> BaseChatModel:
-        """The chat model that plans."""
+        """The chat model that plans; what a remote one is sent is written down."""
+        from cellwright.agent.privacy import LOCAL, Ledger
+
         if self.model is None:
             from cellwright.agent.planner import choose_model
 
             self.model = choose_model(self.settings, self.settings.model)
+        if self.ledger is None and self.model._llm_type not in LOCAL:
+            from cellwright.agent.planner import model_name
+
+            self.ledger = Ledger(model_name(self.model))
+            known = self.model.callbacks
+            self.model.callbacks = [*(known if isinstance(known, list) else []), self.ledger]
         return self.model
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """What has left the machine in this process, message by message."""
+        return list(self.ledger.entries) if self.ledger else []
 
     def say(self, stage: str, message: str, step: str = "", share: float | None = None) -> None:
         """Tell whoever watches, and remember where progress of a tool belongs."""

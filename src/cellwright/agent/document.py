@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from cellwright.agent.claims import Grid, Segment, Sentence, bind, bind_table, citations
 from cellwright.agent.plan import Plan, PlanStep
 from cellwright.agent.state import LedgerEntry, Outcome, State
+from cellwright.agent.words import Language, language_of
 from cellwright.artifacts import ArtifactRef
 from cellwright.tools.passport import Passport
 
 if TYPE_CHECKING:
     from cellwright.tools.workbench import Workbench
 
+LEADING = 2
+"""Findings of a step that the short answer has."""
 VERSIONS = (
     "cellwright", "langgraph", "torch", "transformers", "anndata", "scanpy", "chromadb", "xgrammar",
 )  # fmt: skip
@@ -63,6 +67,12 @@ class Section:
     figures: tuple[ArtifactRef, ...] = ()
     references: tuple[int, ...] = ()
 
+    @property
+    def leading(self) -> tuple[Sentence, ...]:
+        """The findings that a short answer has."""
+        first = self.sentences[:LEADING]
+        return tuple(one for at, one in enumerate(first) if not (at and _next_record(one)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
@@ -88,12 +98,24 @@ class Document:
 
     @property
     def answer(self) -> tuple[tuple[str, Sentence], ...]:
-        """The first finding of each step that the user asked for, with the step's id."""
+        """The leading findings of each step that the user asked for, with the step's id."""
         return tuple(
-            (section.step.id, section.sentences[0])
+            (section.step.id, sentence)
             for section in self.sections
-            if section.sentences and not section.step.inserted
+            if not section.step.inserted
+            for sentence in section.leading
         )
+
+    @property
+    def language(self) -> Language:
+        """The language of the request."""
+        return language_of(self.request)
+
+
+def _next_record(sentence: Sentence) -> bool:
+    """The sentence is about a second record, such as the next best gene that a search found."""
+    pointers = [segment.pointer for segment in sentence.segments if segment.artifact]
+    return bool(pointers) and re.match(r"\w+\.[1-9]\d*\.", pointers[0]) is not None
 
 
 def compose(state: State, bench: Workbench) -> Document:

@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic makes schemas of no other before Python 3.12
 
 from cellwright.agent.context import Context, Event
-from cellwright.agent.document import compose
 from cellwright.agent.graph import build_graph
 from cellwright.agent.plan import Plan
-from cellwright.agent.session import RunResult, ask
-from cellwright.agent.state import InputState, State
+from cellwright.agent.session import BRANCH, RunResult, ask
+from cellwright.agent.shown import findings_of
+from cellwright.agent.state import InputState, Outcome, State
 from cellwright.artifacts import DirectoryStore
 from cellwright.errors import CellwrightError
 from cellwright.settings import Settings
@@ -200,7 +200,7 @@ def agent_tool(
             )
         except CellwrightError as error:
             raise ToolException(str(error)) from error
-        return _told(done), done
+        return _told(done, settings or Settings()), done
 
     return StructuredTool.from_function(
         func=run,
@@ -221,8 +221,9 @@ def _stopped(error: CellwrightError) -> Conversation:
     return Conversation(answer=str(error), status="failed", ledger=[], steps=[], report={})
 
 
-def _told(run: RunResult) -> str:
-    lines = list(run.answer)
+def _told(run: RunResult, settings: Settings) -> str:
+    folder = settings.cache_dir / "threads" / run.thread.split(BRANCH, maxsplit=1)[0]
+    lines = [one.brief for one in findings_of(run.plan, run.outcomes, DirectoryStore(folder))]
     if run.status == "needs_clarification" and run.plan.question:
         choices = "; ".join(run.plan.question.choices)
         lines.append(f"A question first: {run.plan.question.text} Choices: {choices}.")
@@ -267,9 +268,8 @@ def _ended(final: Any, context: Context) -> Conversation:
     """The inner graph's last state, as its user sees it."""
     state: State = final
     plan, ledger = Plan.model_validate(state["plan"]), state.get("ledger") or []
-    found: list[str] = []
-    if state.get("outcomes"):
-        found = [said.text for _, said in compose(state, context.bench(state)).answer]
+    outcomes = [Outcome.model_validate(one) for one in state.get("outcomes") or []]
+    found = [one.brief for one in findings_of(plan, outcomes, context.bench(state).store)]
     tools = {step.id: step for step in plan.steps}
     steps = [{**one, "args": tools[one["step"]].args} for one in state.get("outcomes") or []]
     status: str = plan.status if plan.status != "ready" else "done"

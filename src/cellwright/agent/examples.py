@@ -181,6 +181,18 @@ class ExampleMaker:
                 made += 1
                 yield example
 
+    def every_wording(self, times: int) -> Iterator[tuple[str, str, Passport]]:
+        """Each wording filled ``times`` times: words, plan line and data set."""
+        for language in ("english", "korean", "chinese"):
+            for kind, sides in phrasings(language).items():
+                for text, plan in sides[self._held] * times:
+                    passport = self._draw.choice(PASSPORTS[self._held])
+                    values = self._values(
+                        text, plan, kind, passport, {}, new_labels=False, language=language
+                    )
+                    if values is not None:
+                        yield _put(text, values[0]), _put(plan, values[1]), passport
+
     def _one(self) -> Example | None:
         passport = self._draw.choice(PASSPORTS[self._held])
         kind = self._draw.choices(

@@ -335,6 +335,8 @@ def _search(desk: Desk) -> Reading:
         return Reading(calls=tuple(calls))
     if desk.any_type:
         return _one("search_knowledge", query=desk.any_type[0], kind="cell_type")
+    if desk.says(r"\b(?:drug|treatment|compound|stimul\w+)\b") and comparable(desk.passport):
+        return _compare(desk)
     if desk.says(r"\bgene\b|\bit\b|\bthat\b") or not desk.ask.mentions.phrases:
         return Reading(unclear="genes")
     return _one("search_knowledge", query=desk.ask.mentions.phrases[0])

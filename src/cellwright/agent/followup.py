@@ -47,12 +47,11 @@ def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
         last: Calls of the turn before.
     """
     again, also = desk.says(AGAIN), desk.says(ALSO)
+    changed_call = None
     if last and not again and desk.says(MORE) and len(desk.words.split()) <= SHORT:
         changed_call = _with_new(last[-1], desk)
-        if changed_call is not None:
-            return Reading(calls=(changed_call,))
-    if not last or not (again or also):
-        return reading
+    if changed_call is not None or not last or not (again or also):
+        return Reading(calls=(changed_call,)) if changed_call else reading
     tools = [tool for tool, _ in reading.calls]
     repeated = tuple(call for call in last if call[0] in REPEATS)
     if tools == ["subset_cells"]:
@@ -91,17 +90,16 @@ _VERB = re.compile(
 def _with_new(call: Call, desk: Desk) -> Call | None:
     """The last call for what an ask without a verb names; None where it has a verb."""
     tool, args = call
-    if desk.says(_VERB):
-        return None
+    new: dict[str, Any] = {}
     if tool == "plot_cells" and desk.genes:
         old = args.get("genes", []) if desk.says(r"\badd|\balso|\bplus|\btoo\b") else []
-        return tool, {**args, "genes": list(dict.fromkeys([*old, *desk.genes]))}
-    if tool == "plot_cells" and desk.column():
-        return tool, {**args, "color_by": desk.column()}
-    if tool == "find_markers" and desk.types:
-        return tool, {**args, "groups": desk.types}
-    if tool == "explain_cells" and desk.types and args.get("target") != "drug":
-        return tool, {**args, "label": desk.types[0]}
-    if tool == "search_knowledge" and desk.genes:
-        return tool, {**args, "query": desk.genes[0], "kind": "gene"}
-    return None
+        new = {"genes": list(dict.fromkeys([*old, *desk.genes]))}
+    elif tool == "plot_cells" and desk.column():
+        new = {"color_by": desk.column()}
+    elif tool == "find_markers" and desk.types:
+        new = {"groups": desk.types}
+    elif tool == "explain_cells" and desk.types and args.get("target") != "drug":
+        new = {"label": desk.types[0]}
+    elif tool == "search_knowledge" and desk.genes:
+        new = {"query": desk.genes[0], "kind": "gene"}
+    return (tool, {**args, **new}) if new and not desk.says(_VERB) else None

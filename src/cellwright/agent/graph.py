@@ -69,8 +69,10 @@ def draft_plan(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         split_request(request),
         context.bench(state).passport,
         state.get("history") or [],
+        strict=context.settings.privacy == "strict",
     )
     usage = {"seconds": round(time.monotonic() - started, 3), **proposal.usage}
+    usage |= {"cost": _cost(usage, context), "sent": context.sent}
     return {
         "draft": proposal.draft.model_dump(mode="json"),
         "usage": [*(state.get("usage") or []), usage],
@@ -138,6 +140,17 @@ def write_report(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     return {"report": write(state, context)}
 
 
+def _cost(usage: dict[str, Any], context: Context) -> float | None:
+    """What a call cost; None where nobody has said what tokens cost."""
+    if usage.get("model") == "embedded":
+        return 0.0
+    if context.settings.price is None:
+        return None
+    price_in, price_out = context.settings.price
+    tokens_in, tokens_out = usage.get("input_tokens", 0), usage.get("output_tokens", 0)
+    return round((price_in * tokens_in + price_out * tokens_out) / 1_000_000, 6)
+
+
 def _request(state: State) -> str:
     """The request, with the answer to a clarifying question behind it."""
     clarified = state.get("clarified")
@@ -173,7 +186,9 @@ def _run_step(step: PlanStep, state: State, context: Context) -> dict[str, Any]:
             break
         except CellwrightError as error:
             reason = str(error)
-            better = repaired(step, reason, context.model) if tries < MAX_TRIES else None
+            strict = context.settings.privacy == "strict"
+            model = None if strict else context.model
+            better = repaired(step, reason, model) if tries < MAX_TRIES else None
             if better is None:
                 break
             args, note = better, f"Tried again with {better}: {reason}"
@@ -203,6 +218,8 @@ def _run_step(step: PlanStep, state: State, context: Context) -> dict[str, Any]:
         passport = bench.passport.model_dump(mode="json") if bench.passport else None
         after = {"data": data, "passport": passport}
         made = {key: {"result": ref.id, **after}}
+        if args != step.args:
+            after["plan"] = _as_run(state["plan"], step.id, args)
         return {"outcomes": [done.model_dump(mode="json")], "made": made, **after}
     seconds = round(time.monotonic() - started, 2)
     context.say("act", f"not done: {reason}", step.id)
@@ -210,6 +227,12 @@ def _run_step(step: PlanStep, state: State, context: Context) -> dict[str, Any]:
         step=step.id, tool=step.tool, status=status, reason=reason, seconds=seconds, tries=tries
     )
     return {"outcomes": [ended.model_dump(mode="json")]}
+
+
+def _as_run(plan: dict[str, Any], step_id: str, args: dict[str, Any]) -> dict[str, Any]:
+    """The plan with the arguments that a step was run with, which replay and follow-ups repeat."""
+    steps = [{**one, "args": args} if one["id"] == step_id else one for one in plan["steps"]]
+    return {**plan, "steps": steps}
 
 
 def _key(step: PlanStep, state: State) -> str:

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellwright.agent.examples import make_asks, make_examples, relabels
+from cellwright.agent.examples import ExampleMaker, make_asks, make_examples, relabels
 from cellwright.agent.fill import FILLERS, Desk
 from cellwright.agent.followup import take_over
 from cellwright.agent.grammar import Ask
-from cellwright.agent.phrasings import phrasings
 from cellwright.agent.router import UNSAFE, Call, Reading
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 FILE = "intents.npz"
+TIMES = 3
+"""How often each wording is filled for the fit, beside the examples drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,12 +165,12 @@ def intent_lines(n: int, *, seed: int, held_out: bool) -> list[tuple[Ask, str]]:
             make_asks(example.asks, example.passport), example.plan.splitlines(), strict=True
         )
     ]
-    said = phrasings("english").get("context", ((), ()))[held_out]
-    return [*lines, *((make_asks([text], None)[0], plan) for text, plan in said)]
+    every = ExampleMaker(seed, held_out=held_out).every_wording(TIMES)
+    return [*lines, *((make_asks([text], data)[0], plan) for text, plan, data in every)]
 
 
 def fit_intents(
-    lines: Sequence[tuple[Ask, str]], embed: Embed, *, strength: float = 30.0
+    lines: Sequence[tuple[Ask, str]], embed: Embed, *, strength: float = 100.0
 ) -> IntentModel:
     """Fit the classifier on asks and their lines of the plan language.
 

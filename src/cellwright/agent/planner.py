@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from cellwright.agent.followup import last_calls
 from cellwright.agent.grammar import Ask, make_grammar, read_plan
 from cellwright.agent.intents import IntentModel, read_by_intent
 from cellwright.agent.plan import PlanDraft
+from cellwright.agent.privacy import own_names, stand_ins
 from cellwright.agent.prompts import large_prompt, small_prompt
 from cellwright.agent.router import Call, Reading, draft_of, read_asks
 from cellwright.errors import CellwrightError
@@ -233,6 +234,8 @@ def propose(
     asks: Sequence[str],
     passport: Passport | None,
     history: Sequence[Any] | str = (),
+    *,
+    strict: bool = False,
 ) -> Proposal:
     """Draft a plan with a chat model.
 
@@ -246,6 +249,7 @@ def propose(
         asks: Their parts.
         passport: What the data set is.
         history: Earlier turns: text, or records with ``request``.
+        strict: Hold column names and values of the data back from a model that is not here.
     """
     before = history if isinstance(history, str) else _words(history)
     if isinstance(model, EmbeddedPlanner):
@@ -260,10 +264,12 @@ def propose(
         return Proposal(draft=draft, usage=dict(answer.response_metadata))
     from cellwright.tools.registry import ALL_TOOLS
 
-    system, user = large_prompt(asks, passport, before, ALL_TOOLS)
-    return _ask_other(
+    shown, back = stand_ins(passport) if strict else (passport, {})
+    system, user = large_prompt(asks, shown, before, ALL_TOOLS)
+    proposal = _ask_other(
         model, [SystemMessage(content=system), HumanMessage(content=user)], asks, passport
     )
+    return replace(proposal, draft=own_names(proposal.draft, back))
 
 
 def _ask_other(
@@ -272,7 +278,7 @@ def _ask_other(
     asks: Sequence[str],
     passport: Passport | None,
 ) -> Proposal:
-    usage: dict[str, Any] = {"model": _name(model), "input_tokens": 0, "output_tokens": 0}
+    usage: dict[str, Any] = {"model": model_name(model), "input_tokens": 0, "output_tokens": 0}
     reason = ""
     for attempt in (1, 2):
         answer = _structured(model, messages)
@@ -347,7 +353,8 @@ def _names(history: str, passport: Passport | None) -> list[str]:
     ]
 
 
-def _name(model: BaseChatModel) -> str:
+def model_name(model: BaseChatModel) -> str:
+    """How a model is called."""
     return str(
         getattr(model, "model_name", None) or getattr(model, "model", None) or model._llm_type
     )

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from cellwright.agent.document import Document, compose, installed_versions
 from cellwright.agent.notebook import write_notebook
 from cellwright.agent.plan import PlanStep
 from cellwright.agent.state import State
+from cellwright.agent.words import CODES, saying
 from cellwright.artifacts import ArtifactRef
 from cellwright.errors import ReportError
 
@@ -43,8 +44,11 @@ def write(state: State, context: Context) -> dict[str, str]:
     """
     bench = context.bench(state)
     document = compose(state, bench)
-    markdown = render_markdown(document)
-    check_markdown(markdown, document, frozenset(bench.knowledge.genes.human.by_symbol))
+    brief = context.level == "brief"
+    markdown = render_markdown(document, brief=brief)
+    check_markdown(
+        markdown, document, frozenset(bench.knowledge.genes.human.by_symbol), brief=brief
+    )
     out = context.out
     if out is None:
         msg = "No output folder was given for the report."
@@ -52,8 +56,9 @@ def write(state: State, context: Context) -> dict[str, str]:
     out.mkdir(parents=True, exist_ok=True)
     _copy_artifacts(document, bench, out)
     (out / "report.md").write_text(markdown, "utf-8")
-    (out / "report.html").write_text(render_html(document, bench), "utf-8")
-    (out / "run.json").write_text(json.dumps(run_record(state, document), indent=1), "utf-8")
+    (out / "report.html").write_text(render_html(document, bench, brief=brief), "utf-8")
+    record = run_record(state, document, context.sent)
+    (out / "run.json").write_text(json.dumps(record, indent=1), "utf-8")
     written = {name: str(out / name) for name in ("report.md", "report.html", "run.json")}
     if bench.passport is not None and bench.data is not None:
         from cellwright.tools.export import write_annotated
@@ -67,32 +72,43 @@ def write(state: State, context: Context) -> dict[str, str]:
     return written
 
 
-def render_markdown(document: Document) -> str:
-    """The report as Markdown."""
-    environment = _environment(autoescape=False)
+def render_markdown(document: Document, *, brief: bool = False) -> str:
+    """The report as Markdown; the brief one has leading findings, doubts and figures alone."""
+    environment = _environment(document, autoescape=False)
     environment.filters |= {"cell": _escape_md, "escape_md": _escape_md}
     environment.filters |= {"prose": _prose, "rows": _rows}
     text = environment.get_template("report.md.j2").render(
-        doc=document, title=_title(document), passport_rows=_passport_rows(document.passport)
+        doc=document,
+        title=_title(document),
+        passport_rows=_passport_rows(document.passport),
+        brief=brief,
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def render_html(document: Document, bench: Workbench) -> str:
+def render_html(document: Document, bench: Workbench, *, brief: bool = False) -> str:
     """The report as one HTML file, figures inside."""
-    environment = _environment(autoescape=True)
+    environment = _environment(document, autoescape=True)
     environment.filters |= {
         "prose": _prose_html,
         "data_uri": partial(_data_uri, bench),
         "stored": partial(_stored, bench),
     }
     return environment.get_template("report.html.j2").render(
-        doc=document, title=_title(document), passport_rows=_passport_rows(document.passport)
+        doc=document,
+        title=_title(document),
+        passport_rows=_passport_rows(document.passport),
+        brief=brief,
+        code=CODES[document.language],
     )
 
 
 def check_markdown(
-    markdown: str, document: Document, symbols: frozenset[str] = frozenset()
+    markdown: str,
+    document: Document,
+    symbols: frozenset[str] = frozenset(),
+    *,
+    brief: bool = False,
 ) -> None:
     """Read the finished findings once more, against nothing but what the artifacts say.
 
@@ -100,11 +116,13 @@ def check_markdown(
         markdown: The report.
         document: What the artifacts say.
         symbols: Gene symbols.
+        brief: Findings beyond the leading ones may be missing.
 
     Raises:
         ReportError: A line of the findings says what no artifact backs, or a finding is missing.
     """
-    problems = check_lines(_finding_lines(markdown), checker_of(document, symbols))
+    lines = _finding_lines(markdown, saying(document.language))
+    problems = check_lines(lines, checker_of(document, symbols, brief=brief))
     if problems:
         first = problems[0]
         what = f"leaves out '{first.line}'"
@@ -115,14 +133,18 @@ def check_markdown(
         raise ReportError(msg)
 
 
-def _finding_lines(markdown: str) -> list[str]:
+def _finding_lines(markdown: str, say: Callable[[str], str] = str) -> list[str]:
     """Lines of a report that state findings: of its sections, its short answer and references."""
     lines: list[str] = []
     stating = False
     for line in markdown.splitlines():
         if line.startswith("## "):
-            stating = line.startswith(('## <a id="', "## In short", "## References"))
-        elif stating and not re.match(r"\*\*|\*[^*]|Evidence: \[|\| (?:---|\w[\w ]*\|?$)", line):
+            stating = line.startswith(
+                ('## <a id="', f"## {say('In short')}", f"## {say('References')}")
+            )
+        elif stating and not re.match(
+            rf"\*\*|\*[^*]|{say('Evidence')}: \[|\| (?:---|\w[\w ]*\|?$)", line
+        ):
             lines.append(re.sub(r"\[\[s\d+\]\]\(#s\d+\)$", "", line.removeprefix("- ")))
     return _without_headings(lines)
 
@@ -136,10 +158,20 @@ def _without_headings(lines: Sequence[str]) -> list[str]:
     ]
 
 
-def run_record(state: State, document: Document) -> dict[str, Any]:
-    """What ``run.json`` holds: enough to check every claim and to repeat the run."""
+def run_record(
+    state: State, document: Document, sent: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """What ``run.json`` holds: enough to check every claim and to repeat the run.
+
+    Args:
+        state: The thread's state.
+        document: The report.
+        sent: What has left the machine, as ``agent/privacy.py`` keeps it.
+    """
     from cellwright.agent.session import FORMAT
 
+    usage = state.get("usage") or []
+    kept = [entry for one in usage for entry in one.get("sent", [])]
     claims = [
         {
             "step": section.step.id,
@@ -164,13 +196,18 @@ def run_record(state: State, document: Document) -> dict[str, Any]:
         "ledger": [entry.model_dump(mode="json") for entry in document.ledger],
         "claims": claims,
         "references": [vars(reference) for reference in document.references],
-        "usage": state.get("usage") or [],
+        "usage": [_without(one, "sent") for one in usage],
+        "sent": [*kept, *(dict(one) for one in sent if one not in kept)],
         "reproducibility": dict(document.reproducibility),
         "versions": installed_versions(),
     }
 
 
-def _environment(*, autoescape: bool) -> Environment:
+def _without(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != name}
+
+
+def _environment(document: Document, *, autoescape: bool) -> Environment:
     environment = Environment(
         loader=PackageLoader("cellwright.agent"),
         autoescape=autoescape,
@@ -178,7 +215,11 @@ def _environment(*, autoescape: bool) -> Environment:
         trim_blocks=False,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": "{:,}".format, "call": _call}
+    environment.filters |= {
+        "number": "{:,}".format,
+        "call": _call,
+        "say": saying(document.language),
+    }
     return environment
 
 

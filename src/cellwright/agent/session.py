@@ -60,7 +60,7 @@ class RunResult:
     answer: tuple[str, ...] = ()
 
 
-def ask(
+def ask(  # noqa: PLR0913 - each is a choice of its own
     data: str | Path | None,
     request: str,
     *,
@@ -72,6 +72,7 @@ def ask(
     answer: Answer | None = None,
     watch: Watch | None = None,
     execute_notebook: bool = True,
+    level: Literal["brief", "full"] = "full",
 ) -> RunResult:
     """Answer a plain-language request about single-cell data.
 
@@ -89,6 +90,7 @@ def ask(
         answer: Called with a clarifying question; None leaves it unanswered.
         watch: Called with every event.
         execute_notebook: Run the report's notebook.
+        level: ``brief`` for leading findings, doubts and figures alone.
 
     Raises:
         InputError: The file cannot be read, or the request is empty.
@@ -99,6 +101,7 @@ def ask(
     context.out = Path(out) if out is not None else None
     context.take_defaults = yes
     context.execute_notebook = execute_notebook
+    context.level = level
     start = _input(data, request)
     context.settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with SqliteSaver.from_conn_string(str(context.settings.threads_db)) as saver:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cellwright.agent.context import Event
     from cellwright.agent.plan import Plan, Question
     from cellwright.agent.session import RunResult
+    from cellwright.settings import Settings
 
 EXIT = {"done": 0, "failed": 1, "refused": 3, "needs_clarification": 3}
 
@@ -20,6 +21,10 @@ Data = Annotated[Path, typer.Argument(help="Cells: .h5ad, 10x .h5, 10x folder, c
 Request = Annotated[str, typer.Argument(help="What is wanted, in plain language.")]
 Model = Annotated[
     str | None, typer.Option(help="Language model that plans: 'embedded' or 'provider:name'.")
+]
+Privacy = Annotated[
+    str | None,
+    typer.Option(help="'strict' sends no column name and no value of the data to a remote model."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -31,6 +36,8 @@ def ask(
     model: Model = None,
     thread: Annotated[str | None, typer.Option(help="Go on with this thread.")] = None,
     *,
+    privacy: Privacy = None,
+    brief: Annotated[bool, typer.Option("--brief", help="A short report.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Take defaults instead of asking.")] = False,
     notebook: Annotated[bool, typer.Option(help="Execute the report's notebook.")] = True,
     as_json: AsJson = False,
@@ -52,9 +59,11 @@ def ask(
             model=model,
             thread=thread,
             yes=yes,
+            settings=settings_with(privacy),
             answer=_ask_user if sys.stdin.isatty() and not yes else None,
             watch=watch,
             execute_notebook=notebook,
+            level="brief" if brief else "full",
         )
     if as_json:
         print_json(_jsonable(result))
@@ -63,12 +72,29 @@ def ask(
     raise typer.Exit(EXIT[result.status])
 
 
-def plan(data: Data, request: Request, model: Model = None, *, as_json: AsJson = False) -> None:
+def settings_with(privacy: str | None) -> "Settings":
+    """The settings, with the privacy that the command line names."""
+    from cellwright.settings import Settings
+
+    if privacy not in {None, "standard", "strict"}:
+        msg = f"--privacy {privacy}: it is 'standard' or 'strict'."
+        raise InputError(msg)
+    return Settings(privacy="strict") if privacy == "strict" else Settings()
+
+
+def plan(
+    data: Data,
+    request: Request,
+    model: Model = None,
+    *,
+    privacy: Privacy = None,
+    as_json: AsJson = False,
+) -> None:
     """Show the plan for a request, and run nothing."""
     from cellwright.agent.session import plan as make_plan
 
     with _watching() as watch:
-        made = make_plan(data, request, model=model, watch=watch)
+        made = make_plan(data, request, model=model, settings=settings_with(privacy), watch=watch)
     if as_json:
         print_json(_plan_json(made))
     else:

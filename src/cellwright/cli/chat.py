@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellwright.cli.agent import Data, Model, _ask_user, _watching
+from cellwright.cli.agent import Data, Model, Privacy, _ask_user, _watching, settings_with
 from cellwright.cli.console import complain, stdout
 from cellwright.errors import CellwrightError, InputError
 
 if TYPE_CHECKING:
     from cellwright.agent.session import RunResult
+    from cellwright.settings import Settings
 
 HELP = "/branch NAME goes on beside this line, /thread ID takes up another, /quit ends."
 
@@ -24,12 +25,13 @@ def chat(
     ),
     model: Model = None,
     thread: Annotated[str | None, typer.Option(help="Go on with this thread.")] = None,
+    privacy: Privacy = None,
 ) -> None:
     """Talk about a data set: 'annotate the cells', 'now only the T cells', 'why not monocytes?'."""
     if not data.exists():
         msg = f"{data}: no such file."
         raise InputError(msg)
-    line = _Line(data, out, model, thread or f"t-{secrets.token_hex(4)}")
+    line = _Line(data, out, model, thread or f"t-{secrets.token_hex(4)}", settings_with(privacy))
     console = stdout()
     asked = sys.stdin.isatty()
     if asked:
@@ -48,8 +50,10 @@ def chat(
 class _Line:
     """One line of a conversation."""
 
-    def __init__(self, data: Path, out: Path, model: str | None, thread: str) -> None:
-        self._data, self._out, self._model = data, out, model
+    def __init__(
+        self, data: Path, out: Path, model: str | None, thread: str, settings: "Settings"
+    ) -> None:
+        self._data, self._out, self._model, self._settings = data, out, model, settings
         self.thread = thread
 
     def take(self, said: str) -> None:
@@ -88,6 +92,7 @@ class _Line:
                 out=self._out / f"{self.thread}-{turn}",
                 model=self._model,
                 thread=self.thread,
+                settings=self._settings,
                 answer=_ask_user if sys.stdin.isatty() else None,
                 watch=watch,
                 execute_notebook=False,

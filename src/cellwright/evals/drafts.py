@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cellwright.agent.check import prose
+from cellwright.agent.check import prose, row_line
 
 if TYPE_CHECKING:
     from cellwright.agent.claims import Segment, Sentence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cellwright.tools.workbench import Workbench
 
 Call = tuple[str, Mapping[str, Any]]
+Write = Callable[[Sequence[str]], str]
 RUNS: tuple[tuple[str, tuple[Call, ...]], ...] = (
     (
         "pbmc68k_reduced_700",
@@ -112,7 +113,8 @@ def phrased(lines: Sequence[str], rng: np.random.Generator) -> list[str]:
     said = [f"{LEADS[int(rng.integers(len(LEADS)))]}{line}" for line in lines]
     paired: list[str] = []
     while said:
-        take = 2 if len(said) > 1 and rng.random() < 0.25 else 1
+        prose_follows = not any("|" in line for line in said[:2])
+        take = 2 if len(said) > 1 and prose_follows and rng.random() < 0.25 else 1
         paired.append(" ".join(said[:take]))
         said = said[take:]
     return paired
@@ -128,23 +130,32 @@ def mutants(
         for sentence in (*section.sentences, *section.caveats)
     ]
     rows = [row for section in document.sections for grid in section.grids for row in grid.rows]
-    numbers, genes, labels = _pools([*claims, *rows], symbols)
-    for segments, joint in [*((one, "") for one in claims), *((one, " | ") for one in rows)]:
+    pools = _pools([*claims, *rows], symbols)
+    for segments, write in [
+        *((one, "".join) for one in claims),
+        *((one, row_line) for one in rows),
+    ]:
         texts = [one.text for one in segments]
-        true = " ".join(joint.join(texts).split())
+        true = " ".join(write(texts).split())
         for at, one in enumerate(segments):
             if not one.artifact or not re.search(r"\w", one.text):
                 continue
-            for kind, wrong in _wrong(one.text, numbers, genes, labels, symbols, rng):
-                line = " ".join(joint.join([*texts[:at], wrong, *texts[at + 1 :]]).split())
+            for kind, wrong in _wrong(one.text, pools, symbols, rng):
+                line = " ".join(write([*texts[:at], wrong, *texts[at + 1 :]]).split())
                 yield Mutant(kind=kind, line=line, true=true)
-        yield from _of_sentence(true, segments, joint, rng)
+        yield from _of_sentence(true, segments, write, rng)
     yield from _of_references(document, rng)
 
 
-def _pools(
-    lines: Sequence[Sequence[Segment]], symbols: frozenset[str]
-) -> tuple[list[str], list[str], list[str]]:
+class _Pools(NamedTuple):
+    """Facts of a report by kind."""
+
+    numbers: list[str]
+    genes: list[str]
+    labels: list[str]
+
+
+def _pools(lines: Sequence[Sequence[Segment]], symbols: frozenset[str]) -> _Pools:
     """Numbers, genes and labels that the report holds, for swaps that a pool would not notice."""
     found = [one.text for line in lines for one in line if one.artifact]
     numbers = [text for text in found if re.fullmatch(r"[-+]?\d[\d,.]*%?", text)]
@@ -154,27 +165,22 @@ def _pools(
         if re.search("[A-Za-z]{2}", text) and text not in symbols and len(text) < 40
         and "," not in text
     ]  # fmt: skip
-    return list(dict.fromkeys(numbers)), list(dict.fromkeys(genes)), list(dict.fromkeys(labels))
+    return _Pools(*(list(dict.fromkeys(one)) for one in (numbers, genes, labels)))
 
 
 def _wrong(
-    text: str,
-    numbers: Sequence[str],
-    genes: Sequence[str],
-    labels: Sequence[str],
-    symbols: frozenset[str],
-    rng: np.random.Generator,
+    text: str, pools: _Pools, symbols: frozenset[str], rng: np.random.Generator
 ) -> Iterator[tuple[str, str]]:
     """Wrong values for a fact: made up, and taken from elsewhere in the same report."""
     if re.fullmatch(r"[-+]?\d[\d,.]*%?", text):
         yield "number", _other_digit(text, rng)
-        yield from _another("number from elsewhere", text, numbers, rng)
+        yield from _another("number from elsewhere", text, pools.numbers, rng)
     elif text in symbols:
         yield "gene", str(rng.choice([one for one in FOREIGN_GENES if one != text]))
-        yield from _another("gene from elsewhere", text, genes, rng)
-    elif text in labels:
+        yield from _another("gene from elsewhere", text, pools.genes, rng)
+    elif text in pools.labels:
         yield "label", str(rng.choice(FOREIGN_LABELS))
-        yield from _another("label from elsewhere", text, labels, rng)
+        yield from _another("label from elsewhere", text, pools.labels, rng)
     elif re.search(r"\d", text):
         yield "number", _other_digit(text, rng)
 
@@ -194,7 +200,7 @@ def _other_digit(text: str, rng: np.random.Generator) -> str:
 
 
 def _of_sentence(
-    true: str, segments: Sequence[Segment], joint: str, rng: np.random.Generator
+    true: str, segments: Sequence[Segment], write: Write, rng: np.random.Generator
 ) -> Iterator[Mutant]:
     """Facts swapped, a statement turned round, a fact or a citation added."""
     texts = [one.text for one in segments]
@@ -204,9 +210,9 @@ def _of_sentence(
         if texts[first] != texts[second]:
             swapped = list(texts)
             swapped[first], swapped[second] = texts[second], texts[first]
-            line = " ".join(joint.join(swapped).split())
+            line = " ".join(write(swapped).split())
             yield Mutant(kind="two facts swapped", line=line, true=true)
-    if joint:
+    if write is row_line:
         return
     if re.search(r"\b(?:is|are|was|were)\b", true):
         turned = re.sub(r"\b(is|are|was|were)\b", r"\1 not", true, count=1)

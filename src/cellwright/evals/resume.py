@@ -59,10 +59,10 @@ def killed_and_resumed(context: EvalContext) -> dict[str, list[Resumed]]:
         wanted = _record(folder / "plain")
         found: dict[str, list[Resumed]] = {OURS: [], ANEW: []}
         for system, thread in ((OURS, "t-1"), (ANEW, "t-2")):
-            runs = []
+            runs: list[tuple[str, str, str, str]] = []
             for node, how in cases:
-                place = f"{system}-{node}-{how}"
-                runs += [(place, node, how, "t-1"), (place, "", "", thread)]
+                run = f"{system}-{node}-{how}"
+                runs += [(run, node, how, "t-1"), (run, "", "", thread)]
             _start(data, folder, runs)
             for node, how in cases:
                 place = folder / f"{system}-{node}-{how}"
@@ -120,7 +120,7 @@ def _go(data: str, folder: Path, node: str, how: str, thread: str) -> int:
         setattr(graph, node, fatal)
     run = Workbench.run
 
-    def counted(self: Workbench, name: str, /, **args: Any) -> Any:
+    def counted(self: Workbench, name: str, **args: Any) -> Any:
         with (folder / "ran").open("a") as file:
             file.write(f"{name}\n")
         return run(self, name, **args)

@@ -94,7 +94,7 @@ class _Page:
         self._cookie = f"cellwright_room_{options.port}"
         self._rooms = Rooms(settings.cache_dir / "page")
         self._workers = Workers(settings, count=options.workers, model=options.model)
-        self._templates = templates(options=options)
+        self._templates = templates(options=options, planner=settings.model)
         for live in self._rooms.unfinished():
             self._workers.take_up(live)
 

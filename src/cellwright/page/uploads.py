@@ -64,7 +64,7 @@ def store(files: Sequence[UploadFile], folder: Path) -> Path:
     if not named:
         msg = f"No file was sent. Choose one of {', '.join(KINDS)}."
         raise InputError(msg)
-    target = folder / "data"
+    target = folder / ("data" if len(named) == 1 else "10x_folder")  # a folder's name is shown
     target.mkdir()
     if len(named) > 1 and not any(".mtx" in name for name, _ in named):
         msg = "Send one file, or the three of a 10x folder (matrix.mtx, barcodes, features)."

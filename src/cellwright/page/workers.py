@@ -18,7 +18,7 @@ from queue import PriorityQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from cellwright.errors import CellwrightError, InputError
-from cellwright.page.rooms import Figure, Live, Step, Turn
+from cellwright.page.rooms import Figure, Live, Step, Turn, TurnStatus
 
 if TYPE_CHECKING:
     from cellwright.agent.context import Event
@@ -207,8 +207,6 @@ class _Desk:
             return
         if stand.waits == "approval" and not _last(live).show_plan:
             _stands(live, stand)
-            with live.changing():
-                _last(live).status = "running"
             stand = run.carry_out(live.out(_last(live)))
         _stands(live, stand)
 
@@ -274,7 +272,9 @@ def _stands(live: Live, stand: Stand) -> None:
         turn = _last(live)
         turn.plan, turn.message = stand.plan, ""
         if stand.waits != "nothing":
-            turn.status = "question" if stand.waits == "answer" else "approval"
+            # Never for a moment what it is not: whoever follows takes a wait for the end.
+            approval: TurnStatus = "approval" if turn.show_plan else "running"
+            turn.status = "question" if stand.waits == "answer" else approval
             turn.steps = _waiting_steps(stand.plan)
             return
         result = stand.result

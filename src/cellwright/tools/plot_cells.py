@@ -77,6 +77,8 @@ def _run(args: PlotArgs, bench: Workbench) -> PlotResult:
         n_cells=adata.n_obs,
         basis=drawn.basis,
         bars=drawn.bars,
+        totals=_totals(drawn.bars),
+        leaders=_leaders(drawn.bars),
         n_bars=len({one.bar for one in drawn.bars}),
         widest=widest,
         narrowest=narrowest,
@@ -95,6 +97,28 @@ def _count(groups: Series, bars: Series | None = None) -> tuple[Bar, ...]:
             Bar(bar=ALL if bar is None else str(bar), group=name, n_cells=n, share=n / total)
             for name, n in counts.items()
         ]
+    return tuple(found)
+
+
+def _totals(bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+    """Cells of every group over all bars."""
+    counts: dict[str, int] = {}
+    for one in bars:
+        counts[one.group] = counts.get(one.group, 0) + one.n_cells
+    cells = max(sum(counts.values()), 1)
+    return tuple(
+        Bar(bar=ALL, group=group, n_cells=n, share=n / cells) for group, n in counts.items()
+    )
+
+
+def _leaders(bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+    """Each bar's cells and its largest group."""
+    found = []
+    for name in dict.fromkeys(one.bar for one in bars):
+        inside = [one for one in bars if one.bar == name]
+        first = max(inside, key=lambda one: one.n_cells)
+        cells = sum(one.n_cells for one in inside)
+        found.append(Bar(bar=name, group=first.group, n_cells=cells, share=first.share))
     return tuple(found)
 
 
@@ -295,7 +319,7 @@ def _composition(args: PlotArgs, adata: AnnData, bench: Workbench) -> _Drawn:
     over = next((c for c in columns if c.name == args.color_by and c.role in bar_roles), None)
     groups = groups_of(adata, passport, None if over else args.color_by)
     if over is None and passport:
-        over = passport.column("donor", "condition", "batch", "cluster")
+        over = passport.column("donor", "condition", "batch")
     if over is None or over.name == groups.name:
         bars, basis = None, ALL
     else:

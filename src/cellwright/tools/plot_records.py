@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cellwright.tools.spec import Claim, Table, ToolArgs, ToolResult
 
+MOST_BARS = 12
+"""Bars up to which each is named in words."""
 NAMED = 8
 """Groups and genes that are named in words; the rest stand in the table."""
 
@@ -62,6 +64,10 @@ class PlotResult(ToolResult):
     n_cells: int = Field(description="Cells shown.")
     basis: str = Field(description="Which coordinates or groups the figure is drawn on.")
     bars: tuple[Bar, ...] = Field(description="Counts of the groups drawn, the largest first.")
+    totals: tuple[Bar, ...] = Field(default=(), description="Counts of the groups over all bars.")
+    leaders: tuple[Bar, ...] = Field(
+        default=(), description="Each bar's cells, with its largest group and that group's share."
+    )
     n_bars: int = Field(description="Bars of a composition; one where cells are not split.")
     widest: Bar | None = Field(description="Where the leading group has its largest share.")
     narrowest: Bar | None = Field(description="Where it has its smallest share.")
@@ -70,18 +76,22 @@ class PlotResult(ToolResult):
     def claims(self) -> list[Claim]:
         """What the figure shows, in the numbers that it draws."""
         what = "{kind_words} of {n_cells:,} cells by {color_by}"
-        what += " ({basis})." if self.basis else "."
+        what += " ({basis})" if self.basis else ""
+        counts = self._counts()
+        what += f": {counts}." if counts and self.kind == "composition" else "."
         if self.genes:
             what += " Genes: {genes}."
         found = [Claim(template=what)]
-        if self.bars and self.n_bars == 1:
-            shown = min(len(self.bars), NAMED)
+        if counts and self.kind != "composition":
+            more = "The largest groups: " if len(self.totals) > NAMED else "Cells: "
+            found.append(Claim(template=f"{more}{counts}."))
+        if 1 < self.n_bars <= MOST_BARS:
             said = [
-                f"{{bars.{at}.group}} {{bars.{at}.n_cells:,}} ({{bars.{at}.share:.1%}})"
-                for at in range(shown)
+                f"{{leaders.{at}.bar}} {{leaders.{at}.n_cells:,}} cells, most often "
+                f"{{leaders.{at}.group}} ({{leaders.{at}.share:.0%}})"
+                for at in range(len(self.leaders))
             ]
-            more = "The largest groups: " if shown < len(self.bars) else "Cells: "
-            found.append(Claim(template=f"{more}{', '.join(said)}."))
+            found.append(Claim(template=f"{'; '.join(said)}."))
         if self.widest and self.narrowest and self.n_bars > 1:
             found.append(
                 Claim(
@@ -92,7 +102,9 @@ class PlotResult(ToolResult):
             )
         found += [
             Claim(
-                template=f"{{expression.{at}.gene}} is highest in {{expression.{at}.group}} "
+                template=f"{{expression.{at}.gene}} is highest in "
+                f"{'cluster ' if self.expression[at].group.isdigit() else ''}"
+                f"{{expression.{at}.group}} "
                 f"(seen in {{expression.{at}.share:.0%}} of its cells; "
                 f"{{expression.{at}.share_all:.0%}} of all)."
             )
@@ -101,6 +113,13 @@ class PlotResult(ToolResult):
         if self.absent:
             found.append(Claim(template="Not measured in this file: {absent}.", kind="caveat"))
         return found
+
+    def _counts(self) -> str:
+        """Cells of the largest groups, as a claim quotes them."""
+        return ", ".join(
+            f"{{totals.{at}.group}} {{totals.{at}.n_cells:,}} ({{totals.{at}.share:.1%}})"
+            for at in range(min(len(self.totals), NAMED))
+        )
 
     def report_tables(self) -> list[Table]:
         """The numbers behind a composition."""

@@ -50,8 +50,8 @@ class Workbench:
         settings: Deployment settings.
         passport: What the data set is; None without data.
         data: Reference of the current AnnData; None without data.
-        progress: Called with a message and a share between 0 and 1 (or None) during work.
-        cancelled: Set it to make a long tool stop at its next block.
+        progress: Called with a message and a share between 0 and 1 (or None) during work; what it
+            raises ends the tool, which is how a call is cancelled.
         lock: Held while a tool runs, so that threads that share the workbench take turns.
     """
 
@@ -70,7 +70,6 @@ class Workbench:
         self.passport = passport
         self.data = data
         self.progress = progress
-        self.cancelled = threading.Event()
         self.lock = threading.RLock()
         self._models = models
         self._opened: tuple[str, AnnData] | None = None

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import zipfile
+from contextlib import contextmanager
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,7 @@ from cellwright.agent.plan import DraftStep, PlanDraft
 from cellwright.agent.scripted import ScriptedModel
 from cellwright.errors import InputError, WeightsError
 from cellwright.page.app import PageOptions, make_app
+from cellwright.page.rooms import Live
 from tests.unit.page.toys import (
     BOTH,
     GATE,
@@ -130,6 +132,21 @@ def test_steps_stream_and_a_reload_shows_the_run_again(settings):
     assert any(step["share"] == 0.25 for state in states for step in state["steps"])
     assert states[-1]["busy"] is False
     assert "letters" in client.get(where).text
+
+
+def test_a_run_without_a_plan_shown_never_seems_to_wait(settings, monkeypatch):
+    seen, changing = [], Live.changing
+
+    @contextmanager
+    def watched(live, **options):
+        with changing(live, **options) as talk:
+            yield talk
+            seen.append(talk.turn.status if talk.turn else talk.status)
+
+    monkeypatch.setattr(Live, "changing", watched)
+    client = visitor(page(settings))
+    ask(client, begin(client))
+    assert list(dict.fromkeys(seen)) == ["ready", "planning", "running", "done"]
 
 
 def test_a_stopped_run_reports_what_was_done(settings):
@@ -284,6 +301,12 @@ def test_nothing_comes_from_another_machine(settings):
         assert not re.search(r"(https?:)?//[a-z0-9-]+\.[a-z]", answer.text)
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_planner_elsewhere_is_named(settings):
+    other = settings.model_copy(update={"model": "openai:<x>"})
+    assert "planned by openai:&lt;x&gt;" in visitor(page(other)).get("/").text
+    assert "Everything runs on the machine" in visitor(page(settings)).get("/").text
 
 
 def test_removed_means_gone_from_the_disk(settings):

@@ -1,12 +1,16 @@
 """Uploads: size, kind and name."""
 
+import gzip
+import io
 import re
 
 import pytest
+import scipy.io
 
 from cellwright.page.uploads import readable, safe_name
 from tests.unit.page.toys import page, visitor, wait
 from tests.unit.page.toys import settings as settings
+from tests.unit.tools.factory import make_adata
 
 
 def send(client, *files):
@@ -59,6 +63,24 @@ def test_two_files_that_are_no_10x_folder_are_refused(settings):
     answer = send(visitor(page(settings)), ("a.h5ad", b"x"), ("b.h5ad", b"x"))
     assert answer.status_code == 400
     assert "10x folder" in answer.text
+
+
+def test_the_files_of_a_10x_folder_are_opened_together(settings):
+    cells = make_adata(12)
+    matrix = io.BytesIO()
+    scipy.io.mmwrite(matrix, cells.X.T.tocoo(), field="integer")
+    genes = "".join(f"{gene}\t{gene}\tGene Expression\n" for gene in cells.var_names)
+    barcodes = "".join(f"{name}\n" for name in cells.obs_names)
+    client = visitor(page(settings))
+    answer = send(
+        client,
+        ("matrix.mtx.gz", gzip.compress(matrix.getvalue())),
+        ("features.tsv.gz", gzip.compress(genes.encode())),
+        ("barcodes.tsv.gz", gzip.compress(barcodes.encode())),
+    )
+    shown = wait(client, answer.headers["location"])
+    assert "<strong>12</strong> cells" in shown
+    assert "10x_folder" in shown
 
 
 def test_a_damaged_file_is_told_on_its_page(settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -42,12 +43,19 @@ NEW_TOKENS = 110
 Caught = Callable[[str], bool]
 
 
+@dataclass
+class _Tally:
+    """What each system noticed."""
+
+    caught: dict[tuple[str, str], list[bool]] = field(default_factory=lambda: defaultdict(list))
+    passed: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    omitted: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+
+
 def run(context: EvalContext) -> list[EvalRow]:
     """Drafts with one thing made wrong, drafts in other words, citations, and resumed runs."""
     rows: list[EvalRow] = []
-    caught: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    passed: dict[str, list[bool]] = defaultdict(list)
-    omitted: dict[str, list[bool]] = defaultdict(list)
+    tally = _Tally()
     cited: list[bool] = []
     rng = np.random.default_rng(0)
     with TemporaryDirectory() as folder:
@@ -61,15 +69,15 @@ def run(context: EvalContext) -> list[EvalRow]:
                 continue
             document = report_on(calls, bench)
             symbols = frozenset(bench.knowledge.genes.human.by_symbol)
-            _judge(document, symbols, rng, caught, passed, omitted)
+            _judge(document, symbols, rng, tally)
             cited += [_exists(pmid, context) for one in document.references for pmid in one.pmids]
-    for (system, kind), some in sorted(caught.items()):
+    for (system, kind), some in sorted(tally.caught.items()):
         rows.append(_share(kind, "mutations_caught", system, some))
     for system in (OURS, POOL):
-        every = [one for (name, _), some in caught.items() if name == system for one in some]
+        every = [one for (name, _), some in tally.caught.items() if name == system for one in some]
         rows.append(_share("all", "mutations_caught", system, every))
-    rows += [_share("all", "true_drafts_passed", name, some) for name, some in passed.items()]
-    rows += [_share("all", "omissions_caught", name, some) for name, some in omitted.items()]
+    rows += [_share("all", "true_drafts_passed", name, some) for name, some in tally.passed.items()]
+    rows += [_share("all", "omissions_caught", name, some) for name, some in tally.omitted.items()]
     rows.append(_count("citations_that_do_not_exist", OURS, cited))
     rows += _bare_model(context)
     return [*rows, *_resumed(context)]
@@ -79,9 +87,7 @@ def _judge(
     document: Document,
     symbols: frozenset[str],
     rng: np.random.Generator,
-    caught: dict[tuple[str, str], list[bool]],
-    passed: dict[str, list[bool]],
-    omitted: dict[str, list[bool]],
+    tally: _Tally,
 ) -> None:
     from cellwright.agent.check import checker_of, prose
 
@@ -91,16 +97,16 @@ def _judge(
     every = [one for one in mutants(document, symbols, rng) if one.line not in lines]
     for one in _some(every, rng):
         for system, check in checks.items():
-            caught[system, one.kind].append(check(one.line))
+            tally.caught[system, one.kind].append(check(one.line))
     for line in phrased(lines, rng):
         for system, check in checks.items():
-            passed[system].append(not check(line))
+            tally.passed[system].append(not check(line))
     for sentence in left_out(document):
         gone = prose(sentence)
         draft = "\n".join(line for line in lines if line != gone)
         found = any(one.kind == "left out" for one in checker.check(draft))
-        omitted[OURS].append(found)
-        omitted[POOL].append(any(checks[POOL](line) for line in draft.splitlines()))
+        tally.omitted[OURS].append(found)
+        tally.omitted[POOL].append(any(checks[POOL](line) for line in draft.splitlines()))
 
 
 def _line_by_line(checker: Checker) -> Caught:

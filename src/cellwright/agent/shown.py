@@ -14,12 +14,20 @@ from cellwright.agent.claims import bind, bind_table
 from cellwright.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pandas import DataFrame
 
+    from cellwright.agent.plan import Plan
+    from cellwright.agent.state import Outcome
+    from cellwright.artifacts import DirectoryStore
     from cellwright.tools.spec import ToolResult
 
 MAX_ROWS = 15
 """Rows of a table that a notebook shows; ``tables`` has them all."""
+
+MAX_SENTENCES, MAX_CAVEATS = 8, 4
+"""What ``brief`` says of one result."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,14 @@ class Finding:
             for grid in grids
         }
 
+    @property
+    def brief(self) -> str:
+        """The leading findings and caveats, a line each, and how many more there are."""
+        lines = [*self.sentences[:MAX_SENTENCES]]
+        lines += [f"Caveat: {one}" for one in self.caveats[:MAX_CAVEATS]]
+        left_out = len(self.sentences) + len(self.caveats) - len(lines)
+        return "\n".join([*lines, f"({left_out} more lines in the result.)"] if left_out else lines)
+
     def _said(self, kind: str) -> tuple[str, ...]:
         return tuple(
             bind(claim, "result", self._values, frozenset()).text
@@ -114,6 +130,30 @@ class Finding:
         parts += [picture_html(one) for one in self.figures]
         parts += [_table_html(title, table) for title, table in self.tables.items()]
         return "\n".join(parts)
+
+
+def findings_of(
+    plan: Plan, outcomes: Sequence[Outcome], store: DirectoryStore
+) -> tuple[Finding, ...]:
+    """What the steps of a run found that were asked for, in order; preparation is left out.
+
+    Args:
+        plan: The reviewed plan.
+        outcomes: How its steps ended.
+        store: Where their results are.
+    """
+    from cellwright.tools.workbench import Workbench
+
+    ended = {one.step: one for one in outcomes if one.result}
+    found = []
+    for step in plan.steps:
+        if step.inserted or step.id not in ended:
+            continue
+        spec = Workbench.spec(step.tool)
+        result = spec.result.model_validate(store.get_json(ended[step.id].result))
+        figures = tuple(Picture(store.path(one.id), one.summary) for one in result.figures)
+        found.append(Finding(spec.title, result, figures))
+    return tuple(found)
 
 
 def picture_html(picture: Picture) -> str:

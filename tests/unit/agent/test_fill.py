@@ -1,0 +1,90 @@
+"""What code makes of an ask whose intent is known, and of asks that lean on others."""
+
+import pytest
+
+from cellwright.agent.completion import complete
+from cellwright.agent.examples import make_asks
+from cellwright.agent.fill import FILLERS, Desk
+from cellwright.agent.followup import take_over
+from cellwright.agent.plan import DraftStep, PlanDraft
+from cellwright.agent.router import Reading, draft_of
+from cellwright.agent.sample_passports import PASSPORTS
+
+DATA = PASSPORTS[0][2]  # human PBMC with cell_type, sample_id and stim
+
+
+def desk(text: str, **fields) -> Desk:
+    return Desk(ask=make_asks([text], DATA)[0], passport=DATA, **fields)
+
+
+def test_what_asks_nothing_goes_with_the_part_behind_it() -> None:
+    readings = [
+        Reading(context=True),
+        Reading(calls=(("annotate_cells", {}),)),
+        Reading(refusal="unsupported"),
+        Reading(context=True),
+    ]
+    draft = draft_of(readings, ["I am new", "annotate", "velocity", "thanks"])
+    assert [(one.tool, one.asks) for one in draft.steps] == [("annotate_cells", (2, 1))]
+    assert [one.asks for one in draft.refused] == [(3, 4)]
+
+
+def test_nothing_but_context_is_asked_about() -> None:
+    assert draft_of([Reading(context=True)], ["hello"]).unclear[0].about == "goal"
+
+
+def steps(*calls) -> PlanDraft:
+    return PlanDraft(
+        steps=tuple(DraftStep(tool=tool, args=args, asks=(at,))
+                    for at, (tool, args) in enumerate(calls, 1))
+    )  # fmt: skip
+
+
+def completed(*calls) -> list[tuple[str, dict]]:
+    draft = steps(*calls)
+    asks = make_asks(["do it"] * len(calls), DATA)
+    return [(one.tool, one.args) for one in complete(draft, asks, DATA).steps]
+
+
+def test_preparations_that_agree_are_one_and_others_are_not() -> None:
+    first, second = ("preprocess_dataset", {}), ("preprocess_dataset", {"resolution": 0.5})
+    assert completed(first, second) == [second]
+    third = ("preprocess_dataset", {"resolution": 2.0})
+    assert completed(second, third) == [second, third]
+    keep = ("subset_cells", {"groups": ["NK cells"]})
+    assert [tool for tool, _ in completed(second, keep, second)] == [
+        "preprocess_dataset", "subset_cells", "preprocess_dataset",
+    ]  # fmt: skip
+
+
+def test_a_umap_behind_an_annotation_shows_it() -> None:
+    umap = ("plot_cells", {"kind": "umap"})
+    made = completed(umap, ("annotate_cells", {}), umap)
+    assert made[0] == umap
+    assert made[-1][1]["color_by"] == "cellwright_cell_type"
+
+
+def test_a_violin_takes_the_genes_of_the_part_before() -> None:
+    reading = FILLERS["violin"](desk("draw violins, one per donor", genes_before=["ISG15"]))
+    assert reading.calls[0][1] == {"kind": "violin", "genes": ["ISG15"], "color_by": "sample_id"}
+
+
+def test_more_of_the_type_that_was_named_before() -> None:
+    reading = FILLERS["unclear type"](desk("simulate 50 more", types_before=["B cells"]))
+    assert reading.calls[0][0] == "generate_cells"
+    assert FILLERS["unclear type"](desk("simulate 50 more")).unclear == "type"
+
+
+@pytest.mark.parametrize(
+    ("last", "text", "wanted"),
+    [
+        (("plot_cells", {"kind": "umap"}), "and now the donors", {"color_by": "sample_id"}),
+        (("find_markers", {"groups": ["B cells"]}), "and of the NK cells?",
+         {"groups": ["NK cells"]}),
+        (("plot_cells", {"kind": "dotplot", "genes": ["CD3D"]}), "add MS4A1",
+         {"genes": ["CD3D", "MS4A1"]}),
+    ],
+)  # fmt: skip
+def test_a_follow_up_without_a_verb_changes_the_last_call(last, text, wanted) -> None:
+    reading = take_over(Reading(unclear="goal"), desk(text), [last])
+    assert reading.calls[0] == (last[0], {**last[1], **wanted})
