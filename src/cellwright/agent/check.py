@@ -242,7 +242,8 @@ def prose(sentence: Sentence) -> str:
 
 def row_line(cells: Sequence[str]) -> str:
     """A table row as one line."""
-    return f"| {' | '.join(one.replace('|', '/') for one in cells)} |"
+    escaped = [one.replace("|", "\\|") for one in cells]
+    return f"| {' | '.join(escaped)} |"
 
 
 def _is_row(line: str) -> bool:

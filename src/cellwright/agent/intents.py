@@ -19,6 +19,7 @@ from cellwright.agent.examples import ExampleMaker, make_asks, make_examples, re
 from cellwright.agent.fill import FILLERS, Desk
 from cellwright.agent.followup import take_over
 from cellwright.agent.grammar import Ask
+from cellwright.agent.mentions import comparable
 from cellwright.agent.router import UNSAFE, Call, Reading
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 FILE = "intents.npz"
+DOUBTED = 0.8
+"""Probability below which a refusal gives way to words that ask for a comparison."""
+DIFFERS = re.compile(r"\bdiffer|\bcompar|\bversus\b|\bvs\b")
 TIMES = 3
 """How often each wording is filled for the fit, beside the examples drawn."""
 
@@ -144,6 +148,8 @@ def read_by_intent(
         name = model.names[int(row.argmax())]
         if desk.says(UNSAFE):
             name = "refuse unsafe"
+        elif name == "refuse unsupported" and row.max() < DOUBTED and desk.says(DIFFERS):
+            name = "compare" if comparable(passport) else name
         reading = take_over(FILLERS[name](desk), desk, last)
         read.append((reading, float(row.max())))
         earlier += reading.calls

@@ -52,6 +52,11 @@ class GeneShare(BaseModel):
     share_all: float = Field(description="Share of all cells that express the gene.")
 
 
+def _cluster(name: str) -> str:
+    """The word before a group that has a number for a name."""
+    return "cluster " if name.isdigit() else ""
+
+
 class PlotResult(ToolResult):
     """A figure, with the numbers that it draws."""
 
@@ -87,7 +92,7 @@ class PlotResult(ToolResult):
             found.append(Claim(template=f"{more}{counts}."))
         if 1 < self.n_bars <= MOST_BARS:
             said = [
-                f"{{leaders.{at}.bar}} {{leaders.{at}.n_cells:,}} cells, most often "
+                f"{{leaders.{at}.bar}}: {{leaders.{at}.n_cells:,}} cells, most often "
                 f"{{leaders.{at}.group}} ({{leaders.{at}.share:.0%}})"
                 for at in range(len(self.leaders))
             ]
@@ -103,7 +108,7 @@ class PlotResult(ToolResult):
         found += [
             Claim(
                 template=f"{{expression.{at}.gene}} is highest in "
-                f"{'cluster ' if self.expression[at].group.isdigit() else ''}"
+                f"{_cluster(self.expression[at].group)}"
                 f"{{expression.{at}.group}} "
                 f"(seen in {{expression.{at}.share:.0%}} of its cells; "
                 f"{{expression.{at}.share_all:.0%}} of all)."
@@ -117,7 +122,8 @@ class PlotResult(ToolResult):
     def _counts(self) -> str:
         """Cells of the largest groups, as a claim quotes them."""
         return ", ".join(
-            f"{{totals.{at}.group}} {{totals.{at}.n_cells:,}} ({{totals.{at}.share:.1%}})"
+            f"{_cluster(self.totals[at].group)}{{totals.{at}.group}}: {{totals.{at}.n_cells:,}} "
+            f"({{totals.{at}.share:.1%}})"
             for at in range(min(len(self.totals), NAMED))
         )
 

@@ -17,8 +17,7 @@ from cellwright.evals.planted import PLACES, Plant, metadata, planted_file, plan
 from cellwright.evals.task import OURS, EvalContext, EvalRow, Score, Unavailable
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
-
+    from cellwright.agent.planner import EmbeddedPlanner
     from cellwright.knowledge import Knowledge
 
 SUITE = "safety"
@@ -103,7 +102,7 @@ def _measure(
     ]
 
 
-def _ours(context: EvalContext, model: BaseChatModel) -> Agent:
+def _ours(context: EvalContext, model: EmbeddedPlanner) -> Agent:
     """The whole agent: what its tools were called with, over both turns."""
     from cellwright.agent.session import ask
 
