@@ -89,13 +89,16 @@ def test_long_requests_are_planned_in_pieces_with_running_numbers() -> None:
     assert sorted({at for step in made.draft.steps for at in step.asks}) == list(range(1, 9))
 
 
+UMAP = "plot kind=umap color_by=cellwright_cell_type"
+"""Behind an annotation, a UMAP shows what the annotation says."""
 DEMO = (
     "Annotate the cells and compare with the file's own labels, show a UMAP, explain which genes "
     "make the monocytes and the B cells, generate 100 CD14 monocytes and check them, and predict "
     "the RNA velocity"
 )
 DEMO_PLAN = (
-    '1 annotate\n2 annotate\n3 plot kind=umap\n4 explain label=monocyte; explain label="B cell"\n'
+    "1 annotate\n2 annotate\n3 plot kind=umap color_by=cellwright_cell_type\n"
+    '4 explain label=monocyte; explain label="B cell"\n'
     '5 generate cell_type="CD14 monocyte" n=100\n6 same\n7 refuse unsupported\n'
 )
 CASES = [
@@ -113,10 +116,10 @@ CASES = [
      "plot of EGFR and KRAS", LINES,
      "1 predict drugs=erlotinib,gefitinib group_by=cell_line\n2 explain target=drug label=erlotinib"
      "; explain target=drug label=gefitinib\n3 plot kind=dotplot genes=EGFR,KRAS\n"),
-    ("세포를 주석하고 UMAP을 그려줘", BARE, "1 annotate\n2 plot kind=umap\n"),
-    ("注释细胞并画出UMAP图", BARE, "1 annotate\n2 plot kind=umap\n"),
-    ("analyse this", BARE, "1 annotate; plot kind=umap; find\n"),
-    ("what cells are in here?", BARE, "1 annotate; plot kind=umap\n"),
+    ("세포를 주석하고 UMAP을 그려줘", BARE, f"1 annotate\n2 {UMAP}\n"),
+    ("注释细胞并画出UMAP图", BARE, f"1 annotate\n2 {UMAP}\n"),
+    ("analyse this", BARE, f"1 annotate; {UMAP}; find\n"),
+    ("what cells are in here?", BARE, f"1 annotate; {UMAP}\n"),
     ("are they sensitive?", LINES, "1 unclear drug\n"),
     ("compare the groups", TWO_CONDITIONS, "1 unclear groups\n"),
     ("compare the groups", SHARED, "1 compare column=stim group_a=ctrl group_b=stim\n"),
