@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 FILE = "intents.npz"
+WHY = re.compile(r"^\W*(?:and\s+|but\s+)?(?:why|how (?:so|come))\b")
+"""A bare question after an answer: it asks for the genes behind that."""
 DOUBTED = 0.8
 """Probability below which a refusal gives way to words that ask for a comparison."""
 DIFFERS = re.compile(r"\bdiffer|\bcompar|\bversus\b|\bvs\b")
@@ -150,6 +152,8 @@ def read_by_intent(
             name = "refuse unsafe"
         elif name == "refuse unsupported" and row.max() < DOUBTED and desk.says(DIFFERS):
             name = "compare" if comparable(passport) else name
+        elif name.startswith("unclear") and desk.says(WHY) and earlier:
+            name = "explain"
         reading = take_over(FILLERS[name](desk), desk, last)
         read.append((reading, float(row.max())))
         earlier += reading.calls

@@ -106,6 +106,8 @@ CASES = [
     ("annotate these cells and list markers per cluster", BARE,
      "1 annotate\n2 find group_by=cellwright_leiden\n"),
     ("which cells respond to erlotinib?", LINES, "1 predict drugs=erlotinib\n"),
+    ("which cells respond to erlotinib, and why?", LINES,
+     "1 predict drugs=erlotinib\n2 explain target=drug label=erlotinib\n"),
     ("difference in composition between Responder and Non-responder", MELANOMA,
      "1 compare column=response group_a=Responder group_b=Non-responder\n"),
     ("How many cells of each type per donor?", SHARED,
