@@ -156,7 +156,7 @@ LOWER_IS_BETTER = frozenset(
         *("calibration_error", "absolute_error", "rank", "seconds", "peak_mb", "token_loss", "mmd"),
         *("library_gap", "zero_rate_gap", "two_sample_auc", "no_cell", "delta_sknn", "delta_pknn"),
         *("wrong_gene", "unanswered", "restated", "flipped", "flipped_outside_own_set"),
-        *("omitted", "tool_calls_changed", "missed"),
+        *("omitted", "tool_calls_changed", "citations_that_do_not_exist"),
         *("near_duplicates", "near_duplicates_elsewhere", "shared_donors"),
         "trained_for_another_task",
         *(f"{name}_{k}" for name in ("delta_sknn", "delta_pknn", "mmd") for k in (5, 10, 25, 50)),
