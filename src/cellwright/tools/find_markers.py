@@ -164,7 +164,8 @@ def rank_genes(adata: AnnData, groups: Series, names: list[str]) -> dict[str, Da
     work = AnnData(adata.X[keep], obs=pd.DataFrame({"group": present}))
     work.var_names = adata.var_names
     work.uns["log1p"] = {"base": None}
-    sc.tl.rank_genes_groups(work, "group", groups=names, method="wilcoxon", tie_correct=True)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a gene that is the same everywhere
+        sc.tl.rank_genes_groups(work, "group", groups=names, method="wilcoxon", tie_correct=True)
     profiles = group_profiles(work.X, work.obs["group"])
     shown = pd.Series(symbols(adata), index=adata.var_names)
     tables = {}
