@@ -86,7 +86,8 @@ def salient_genes(
             SalientGene(
                 gene=gene,
                 name=match.name,
-                saliency=float(scores[order[at]] / strongest),
+                # The last digits depend on how many threads took the sum.
+                saliency=round(float(scores[order[at]] / strongest), 4),
                 share_in=float(share_in[at]),
                 share_out=None if share_out is None else float(share_out[at]),
                 n_records=len(records),
