@@ -77,6 +77,7 @@ def open_page(chromium):
         contexts.append(context)
         tab = context.new_page()
         tab.set_default_timeout(SECONDS * 1000)
+        sync_api.expect.set_options(timeout=SECONDS * 1000)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on(
             "request",
@@ -152,12 +153,12 @@ def test_a_reload_shows_the_run_and_it_goes_on(serve, open_page):
     assert GATE.reached.wait(SECONDS)
     for _ in range(2):
         tab.wait_for_selector("[data-status=running]")
-        tab.wait_for_function("document.querySelector('progress').value === 0.25")
+        sync_api.expect(tab.locator("progress")).to_have_js_property("value", 0.25)
         tab.reload()
     said = tab.locator("#said")
     GATE.go.set()
     tab.wait_for_selector(".report")
-    tab.wait_for_function("document.querySelector('#said').textContent.includes('report is ready')")
+    sync_api.expect(tab.locator("#said")).to_contain_text("report is ready")
     assert said.get_attribute("aria-live") == "polite"
 
 
@@ -207,7 +208,7 @@ def test_a_file_that_is_too_large_is_told_without_leaving_the_page(serve, open_p
     tab = open_page(serve(max_upload=2000))
     tab.set_input_files("#file", tmp_path / "cells.h5ad")
     tab.click("text=Open the file")
-    tab.wait_for_function("document.querySelector('#upload-wrong').textContent !== ''")
+    sync_api.expect(tab.locator("#upload-wrong")).not_to_be_empty()
     assert "larger" in tab.inner_text("#upload-wrong") or "more than" in tab.inner_text(
         "#upload-wrong"
     )

@@ -57,6 +57,7 @@ def run(context: EvalContext) -> list[EvalRow]:
     rows: list[EvalRow] = []
     tally = _Tally()
     cited: list[bool] = []
+    known = _publications(context)
     rng = np.random.default_rng(0)
     with TemporaryDirectory() as folder:
         benches = Benches(context, Path(folder))
@@ -70,7 +71,7 @@ def run(context: EvalContext) -> list[EvalRow]:
             document = report_on(calls, bench)
             symbols = frozenset(bench.knowledge.genes.human.by_symbol)
             _judge(document, symbols, rng, tally)
-            cited += [_exists(pmid, context) for one in document.references for pmid in one.pmids]
+            cited += [pmid in known for one in document.references for pmid in one.pmids]
     for (system, kind), some in sorted(tally.caught.items()):
         rows.append(_share(kind, "mutations_caught", system, some))
     for system in (OURS, POOL):
@@ -125,19 +126,12 @@ def _some(every: Sequence[Mutant], rng: np.random.Generator) -> list[Mutant]:
     return [every[at] for at in sorted(rng.choice(len(every), size=MOST, replace=False))]
 
 
-def _exists(pmid: str, context: EvalContext) -> bool:
-    return pmid in _publications(context)
-
-
 def _publications(context: EvalContext) -> frozenset[str]:
     """PMIDs of the marker table, read from the file itself."""
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(context.knowledge.folder / "markers.parquet")
-    listed = table.column("pmids").to_pylist()
-    return frozenset(
-        one for row in listed for one in (row if isinstance(row, list) else re.split(r"\D+", row))
-    )
+    return frozenset(str(one) for row in table.column("pmids").to_pylist() for one in row)
 
 
 def _bare_model(context: EvalContext) -> list[EvalRow]:
@@ -164,6 +158,9 @@ def _bare_model(context: EvalContext) -> list[EvalRow]:
         ]
         said = model.generate(prompt, max_new_tokens=NEW_TOKENS).text
         real += [one in known for one in re.findall(r"PMID\W{0,3}(\d+)", said)]
+    if not real:
+        context.say(f"{SUITE}: {WRITER} gave no PMID")
+        return []
     return [_count("citations_that_do_not_exist", WRITER, real)]
 
 
