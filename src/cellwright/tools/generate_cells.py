@@ -62,7 +62,7 @@ def _run(args: GenerateArgs, bench: Workbench) -> GenerateResult:
     cells = bench.store.put_file(
         "anndata",
         lambda path: adata.write_h5ad(path, compression="lzf"),
-        f"{args.n} synthetic {drawn.source.name} cells",
+        f"{args.n} synthetic cells, {drawn.source.name}",
         tool=NAME,
     )
     return GenerateResult(

@@ -73,7 +73,7 @@ class GenerateResult(ToolResult):
         """What was drawn, how the checks ended, and what was not checked."""
         found = [
             Claim(
-                template="{n:,} synthetic {cell_type} cells ({species}) were drawn with seed "
+                template="{n:,} synthetic cells of type {cell_type} ({species}) were drawn with seed "
                 "{seed}, after {n_training:,} training cells of {study} ({tissue}, {protocol})."
             ),
             Claim(
