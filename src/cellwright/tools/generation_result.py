@@ -73,8 +73,8 @@ class GenerateResult(ToolResult):
         """What was drawn, how the checks ended, and what was not checked."""
         found = [
             Claim(
-                template="{n:,} synthetic cells of type {cell_type} ({species}) were drawn with seed "
-                "{seed}, after {n_training:,} training cells of {study} ({tissue}, {protocol})."
+                template="{n:,} synthetic cells of type {cell_type} ({species}) were drawn with "
+                "seed {seed}, after {n_training:,} training cells of {study} ({tissue}, {protocol})."
             ),
             Claim(
                 template="{n_passed} of {n_checks} checks pass. Median counts per cell are "
