@@ -74,7 +74,8 @@ class GenerateResult(ToolResult):
         found = [
             Claim(
                 template="{n:,} synthetic cells of type {cell_type} ({species}) were drawn with "
-                "seed {seed}, after {n_training:,} training cells of {study} ({tissue}, {protocol})."
+                "seed {seed}, after {n_training:,} training cells of {study} ({tissue}, "
+                "{protocol})."
             ),
             Claim(
                 template="{n_passed} of {n_checks} checks pass. Median counts per cell are "
