@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from cellwright.agent.grammar import Ask
-from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS, value_named
+from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS, singular, value_named
+from cellwright.agent.names import cell_type_names
 from cellwright.agent.plan import DraftStep, PlanDraft
 from cellwright.tools.passport import Passport
 
@@ -126,6 +127,7 @@ def _within(ask: Ask) -> str:
         return ask.mentions.columns[0]
     for name in ask.mentions.types:
         found = re.search(rf"\b{re.escape(name)}", ask.english, re.IGNORECASE)
-        if found and len(name.split()) > 1 and _WITHIN.search(ask.english[: found.start()]):
+        known = len(name.split()) > 1 and singular(name.lower()) in cell_type_names()
+        if found and known and _WITHIN.search(ask.english[: found.start()]):
             return name
     return ""

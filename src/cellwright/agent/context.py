@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cellwright.artifacts import ArtifactRef, DirectoryStore
+from cellwright.errors import WeightsError
 from cellwright.settings import Settings
 from cellwright.tools.passport import Passport
 from cellwright.tools.workbench import Workbench, silent
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from cellwright.agent.privacy import Ledger
+    from cellwright.agent.reader import Reader
     from cellwright.agent.state import State
 
 
@@ -102,6 +104,15 @@ class Context:
             known = self.model.callbacks
             self.model.callbacks = [*(known if isinstance(known, list) else []), self.ledger]
         return self.model
+
+    def reader(self) -> Reader | None:
+        """What parts requests for a model that has no reader of its own; None without MiniLM."""
+        from cellwright.agent.planner import packaged_reader
+
+        try:
+            return packaged_reader(self.settings)
+        except WeightsError:
+            return None
 
     @property
     def sent(self) -> list[dict[str, Any]]:

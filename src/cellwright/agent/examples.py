@@ -140,7 +140,7 @@ def make_asks(
     made: list[Ask] = []
     seen: list[str] = list(earlier)
     for text, said in zip(asks, english, strict=True):
-        found = find_mentions(said, passport, new_labels=new_labels)
+        found = find_mentions(said, passport, new_labels=new_labels, raw=text)
         made.append(
             Ask(text=text, english=said, mentions=found, earlier=tuple(dict.fromkeys(seen)))
         )

@@ -3,170 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cellwright.agent.grammar import PROTOCOLS, Ask, slot_values
+from cellwright.agent.desk import Desk, apart
+from cellwright.agent.grammar import PROTOCOLS, slot_values
 from cellwright.agent.mentions import COMMON, NEW_LABELS, comparable, singular
+from cellwright.agent.names import cell_type_names
 from cellwright.agent.router import Call, Reading, Unclear
-from cellwright.tools.passport import Column, Passport
 
-_DROPS = re.compile(
-    r"\bwithout|\bexclu|\bremov|\bdrop|\bexcept|leave out|left out|\bthrow|\bdiscard|get rid"
-    r"|filter out|\bkick|\btake out|\bnot the\b|\bdelete\b|\bdump\b"
-)
-_ALL_AGAIN = re.compile(r"\ball (?:the )?cells|\bwhole|\bfull data|\beverything|\bentire")
+_ALL_AGAIN = re.compile(r"\ball (?:the )?cells|\bwhole|\bfull data|\beverything|\bentire|\bundo\b")
 _CHOOSES = re.compile(
-    r"\bonly (?:from|among|use|allow)|\bonly\b.*\boptions|\bchoos|\boptions?\b|\brestrict|\beither"
-    r"|\bdecide|\bwhether|\bsort .*\binto|\bamong|\bcandidates?\b|\bone of\b|\bor\b"
+    r"\bonly (?:from|among|use|allow|those|these)|\bonly\b.*\boptions|\bchoos|\boptions?\b"
+    r"|\brestrict|\beither|\bdecide|\bwhether|\bsort .*\binto|\bamong|\bcandidates?\b|\bone of\b"
+    r"|\bor\b|\bpick|\bneither\b|\blimited?\b|\bonly\b|\bnothing else\b|\bthird option"
 )
-_ANY_DRUG = re.compile(
-    r"(?:which|what|any|find|suggest|rank|best|other|list|recommend|propose)\b[\w ]{0,20}"
-    r"\b(?:drugs?|compounds?|medicines?|agents?|treatments?|therap\w+|inhibitors?)"
-    r"|\b(?:drug|compound)s? (?:candidates?|screen|options|ranking|suggestions?)"
-    r"|vulnerab(?!.* to \w+(?:ib|in|el))"
+_NOT_THAT = re.compile(r"\b(?:not|rather|instead|than|wasn't|isn't)\b|而不是|不是|아니|일 줄")
+"""Words that set a second cell type apart from the one that is asked about."""
+_ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+]
+_SETTINGS = re.compile(
+    r"(?:resolution|res|leiden|louvain|clusters?|granularity|(?<![a-z])r|@)\D{0,12}?(\d*\.?\d+)"
 )
-_RESPONDS = re.compile(r"respon|sensitiv|resistan|\bdrug|\bkill|efficac|\bic50|\beffect")
-_WORDS = """
-cell gene marker group type population rest others other everything cluster label line tumor tumour
-sample dying dead doublet ok good bad synthetic simulated artificial virtual fake silico new same
-single individual low-quality quality all these those my our
-"""
-_NOT_TYPES = frozenset(_WORDS.split())
-_HEAD = re.compile(
-    r"(?:cells?|\w+cytes?|\w+blasts?|\w+phages?|\w+phils?|\w*glia\w*|\w*neurons?|platelets?"
-    r"|progenitors?|tregs?|epitheli\w+|endotheli\w+|stroma\w*)$"
-)
-"""How names of cell types end."""
-_BEHIND = r"T\b|B\b|NK\b|[Mm]ono|cells?\b|[Mm]acroph|[Mm]yelo|[Nn]aive|[Mm]emory|[Ee]ffector"
-"""What makes of a gene before it a cell type, as in 'CD8 T cells'."""
-
-
-@dataclass(kw_only=True)
-class Desk:
-    """What a filler sees.
-
-    Attributes:
-        ask: The ask.
-        passport: What the data set is.
-        new_labels: The request annotates the cells first.
-        before: Calls read for the asks before it.
-        genes_before: Genes that the part before named.
-        types_before: The cell type that the part before named, if one.
-        words: The words of the ask in English, in lower case.
-    """
-
-    ask: Ask
-    passport: Passport | None
-    new_labels: bool = False
-    before: Sequence[Call] = ()
-    genes_before: Sequence[str] = ()
-    types_before: Sequence[str] = ()
-    words: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.words = self.ask.english.lower()
-
-    def says(self, pattern: str | re.Pattern[str]) -> bool:
-        """The words match a pattern."""
-        return re.search(pattern, self.words) is not None
-
-    @property
-    def genes(self) -> list[str]:
-        """Genes named; not values of columns that look like genes."""
-        values = {value.lower() for _, value in self.ask.mentions.members}
-        drugs = set(self.ask.mentions.likely_drugs)
-        named = self.ask.mentions.likely_genes
-        columns = {column.name for column in self.passport.columns} if self.passport else set()
-        parts = {word for value in values for word in re.findall(r"\w+", value)}
-        positive = len(re.findall(r"\w\+(?!\w)", self.ask.english)) > 1
-        return [
-            one
-            for one in named
-            if one.lower() not in values | parts
-            and one not in drugs
-            and one not in columns
-            and (
-                positive or not re.search(rf"\b{re.escape(one)}\+? (?:{_BEHIND})", self.ask.english)
-            )
-        ]
-
-    @property
-    def meant_genes(self) -> list[str]:
-        """Genes named, or those of the part before where this one names none."""
-        return self.genes or list(self.genes_before)
-
-    @property
-    def meant_types(self) -> list[str]:
-        """Cell types named, or the one of the part before that a pronoun stands for."""
-        pronoun = self.says(r"\b(?:they|them|these|those|their|it|more|that)\b")
-        return self.types or (list(self.types_before) if pronoun else [])
-
-    @property
-    def types(self) -> list[str]:
-        """Cell types named: labels of the data first, else phrases that end in a cell noun."""
-        found = self.members("label")
-        spelt = {singular(one.lower()) for one in found}
-        for one in self.ask.mentions.types:
-            plain = singular(one.lower())
-            inside = any(plain in other or other in plain for other in spelt)
-            vague = set(plain.split()) & _NOT_TYPES and not re.search(r" cells?$", plain)
-            if not inside and _HEAD.search(plain) and not vague and plain not in _NOT_TYPES:
-                found.append(one)
-        return _separate(found)
-
-    @property
-    def any_type(self) -> list[str]:
-        """Cell types named, or else a word that may be one."""
-        return (
-            self.types
-            or [
-                one
-                for one in self.ask.mentions.types
-                if not set(one.lower().split()) & (_NOT_TYPES | COMMON)
-            ][:1]
-        )
-
-    def members(self, *roles: str) -> list[str]:
-        """Values of columns of these roles that the words name."""
-        columns = {
-            one.name for one in (self.passport.columns if self.passport else ())
-            if one.role in roles
-        }  # fmt: skip
-        named = [value for name, value in self.ask.mentions.members if name in columns]
-        return list(dict.fromkeys(named))
-
-    def plain_label(self) -> str | None:
-        """A label of the data that is a common word, such as 'unknown'."""
-        label = self.passport.column("label") if self.passport else None
-        values = label.values if label else ()
-        return next((one for one in values if self.says(rf"\b{re.escape(one.lower())}\b")), None)
-
-    def column(self, *, but: Sequence[str] = ()) -> str | None:
-        """The first column that the words point to."""
-        skipped = {one.name for one in (self.passport.columns if self.passport else ())
-                   if one.role in but}  # fmt: skip
-        if "label" in but:
-            skipped.add(NEW_LABELS)
-        return next((one for one in self.ask.mentions.columns if one not in skipped), None)
-
-    def arm(self) -> Column | None:
-        """The column of conditions whose arms the words name or mean."""
-        for column in comparable(self.passport):
-            if set(self.members("condition")) & set(column.values):
-                return column
-        columns = comparable(self.passport)
-        if columns and self.says(r"\barms?\b|treated|untreated|treatment|condition|control group"):
-            return columns[0]
-        return None
-
-    def number(self) -> int | None:
-        """How many, where the words say it."""
-        members = {value for _, value in self.ask.mentions.members}
-        found = [one for one in slot_values("number", self.ask) if one not in members]
-        return int(found[0]) if found and 0 < int(found[0]) <= 10_000 else None
-
+MOST = 6
+"""Names that one ask has looked up or explained, at most."""
 
 Filler = Callable[[Desk], Reading]
 
@@ -184,34 +54,37 @@ def _refuse(reason: str) -> Filler:
 
 
 def _annotate(desk: Desk) -> Reading:
-    level = None
-    if desk.says(r"cluster(?!ed)") and not desk.says(r"ignor\w+ (?:my |the )?cluster|per cell\b"):
-        level = "cluster"
-    elif desk.says(r"individual|single[- ]cell (?:res|level)|each cell|every cell|cell by cell"
-                   r"|per[- ]cell|cell[- ]level|one by one"):  # fmt: skip
-        level = "cell"
+    level = desk.detail if desk.detail in {"cell", "cluster"} else None
     types = desk.types if desk.says(_CHOOSES) else []
+    named = [one for one in desk.ask.mentions.types if singular(one.lower()) in cell_type_names()]
+    types = types if len(named) <= len(types) else apart(named)
     return _one("annotate_cells", level=level, choices=types if len(types) > 1 else None)
 
 
 def _umap(desk: Desk) -> Reading:
-    both = desk.says(r"\b(?:both|them|these|those|it|all)\b")
-    genes = desk.meant_genes if both else desk.genes
-    arm = desk.arm()
-    column = desk.column() or (arm.name if arm else None)
-    args = {"genes": genes} if genes else {"color_by": column}
+    genes = desk.genes or ([] if desk.role else desk.symbols)
+    if not genes and desk.says(r"\bgenes?\b|express|\bboth\b|\bthe same\b") and desk.points:
+        genes = list(desk.near.genes)
+    args = {"genes": genes} if genes else {"color_by": _shown_by(desk)}
     if not genes and desk.says(r"\b(?:the|that|this|those|these) genes?\b"):
         return Reading(unclear="genes")
     return _one("plot_cells", kind="umap", **args)
 
 
+def _shown_by(desk: Desk) -> str | None:
+    """The column by which a figure is parted or coloured."""
+    arm = desk.arm()
+    return desk.column() or (arm.name if arm else None)
+
+
 def _figure(kind: str) -> Filler:
     def fill(desk: Desk) -> Reading:
-        genes = desk.genes if kind == "heatmap" else desk.meant_genes
-        arm = desk.arm()
+        genes = desk.symbols
+        if not genes and (kind == "violin" or desk.points):
+            genes = list(desk.near.genes)
         if not genes and desk.says(r"\b(?:the|that|this|those|these) genes?\b"):
             return Reading(unclear="genes")
-        column = desk.column() or (arm.name if arm else None)
+        column = _shown_by(desk)
         if kind == "heatmap" and not genes and column == NEW_LABELS:
             column = None
         return _one("plot_cells", kind=kind, genes=genes or None, color_by=column)
@@ -220,41 +93,64 @@ def _figure(kind: str) -> Filler:
 
 
 def _composition(desk: Desk) -> Reading:
+    column = desk.column(but=("label",))
+    if column is None and desk.written:
+        column = desk.written[0]
+    if column is None:
+        column = next((name for role in ("condition", "tissue", "donor", "batch")
+                       if (name := desk.groups(role)[0])), None)  # fmt: skip
     arm = desk.arm()
-    groups = _two_groups(desk)
-    if groups and desk.says(r"\bthan\b|differ|compar|more|fewer|higher|lower|enriched|depleted"):
-        return _compare(desk)
-    column = desk.column(but=("label", "cluster")) or (arm.name if arm else None)
-    return _one("plot_cells", kind="composition", color_by=column)
+    return _one("plot_cells", kind="composition", color_by=column or (arm.name if arm else None))
 
 
 def _markers(desk: Desk) -> Reading:
-    types = desk.meant_types
-    clusters = desk.members("cluster")
-    column = None if types or clusters else desk.column(but=("donor", "batch"))
+    labels, clusters = desk.members("label"), desk.members("cluster")
+    types = labels or ([] if clusters else desk.meant_types or desk.partial())
+    written = desk.written
+    column = None
+    if clusters and not labels:
+        column = desk.groups("cluster")[0]
+    elif not types:
+        column = desk.column()
+    elif labels:
+        own, held = (
+            desk.passport.column("label") if desk.passport else None,
+            desk.groups("label")[0],
+        )
+        column = held if held in written or own is None or held != own.name else None
     return _one(
         "find_markers", group_by=column, groups=types or clusters or None, n_genes=desk.number()
     )
 
 
 def _explain(desk: Desk) -> Reading:
-    drugs = list(desk.ask.mentions.likely_drugs)
-    types = [] if drugs else desk.meant_types or desk.any_type
+    drugs = desk.drugs
+    types = [] if drugs else desk.members("label") or desk.meant_types or desk.any_type
+    if len(types) > 1 and _NOT_THAT.search(f"{desk.words} {desk.ask.text}"):
+        types = types[:1]
     if not drugs and not types:
-        drugs = [one for tool, args in desk.before if tool == "predict_drug_response"
-                 for one in args.get("drugs", ())]  # fmt: skip
+        drugs = list(desk.near.drugs) or [
+            one
+            for tool, args in desk.before
+            if tool == "predict_drug_response"
+            for one in args.get("drugs", ())
+        ]
+    if not drugs and not types:
+        types = list(desk.near.types)
     n = {"n_genes": desk.number()} if desk.number() else {}
     if drugs:
-        calls = [("explain_cells", {"target": "drug", "label": one, **n}) for one in drugs[:3]]
+        calls = [("explain_cells", {"target": "drug", "label": one, **n}) for one in drugs[:MOST]]
     else:
-        calls = [("explain_cells", {"label": one, **n}) for one in types[:3]]
+        calls = [("explain_cells", {"label": one, **n}) for one in types[:MOST]]
     return Reading(calls=tuple(calls)) if calls else Reading(unclear="type")
 
 
 def _generate(desk: Desk) -> Reading:
     tissues = [one.lower() for one in desk.ask.mentions.tissues]
     skipped = {*tissues, "human", "mouse", "profile", *(one.lower() for one in PROTOCOLS)}
-    types = [_bare(one, skipped) for one in desk.meant_types or desk.any_type]
+    types = [
+        _bare(one, skipped) for one in desk.meant_types or desk.any_type or list(desk.near.types)
+    ]
     types = [one for one in types if one]
     if not types:
         return Reading(unclear="type")
@@ -273,23 +169,27 @@ def _bare(name: str, skipped: set[str]) -> str:
     return " ".join(words) if {one.lower() for one in words} - {"cell", "cells"} else ""
 
 
+def _predict(desk: Desk) -> Reading:
+    """Of the drugs named; of all, where none is."""
+    reading = _drug(desk)
+    if reading.unclear == "drug":
+        return _one("predict_drug_response", group_by=desk.column())
+    return reading
+
+
 def _drug(desk: Desk) -> Reading:
-    column = desk.column()
-    drugs = list(desk.ask.mentions.likely_drugs)
-    if not drugs and desk.arm() and desk.says(r"compar|versus|\bvs\b|against|relative|effect of"):
-        return _compare(desk)
-    if not drugs and desk.says(_ANY_DRUG):
-        return _one("predict_drug_response", group_by=column)
+    drugs = desk.drugs or (list(desk.near.drugs) if desk.points else [])
     if not drugs:
         found = re.search(
             r"\b(?:to|of|with|against|for) ([a-z][\w-]{4,})\W*$", desk.words.replace("please", "")
         )
         known = {singular(word) for one in desk.types for word in one.lower().split()}
-        if found and found.group(1) not in COMMON and singular(found.group(1)) not in known:
+        named = {value.lower() for _, value in desk.ask.mentions.members} | known
+        if found and found.group(1) not in COMMON and singular(found.group(1)) not in named:
             drugs = [found.group(1)]
     if not drugs:
         return Reading(unclear="drug")
-    return _one("predict_drug_response", drugs=drugs, group_by=column)
+    return _one("predict_drug_response", drugs=drugs, group_by=desk.column())
 
 
 def _compare(desk: Desk) -> Reading:
@@ -303,47 +203,89 @@ def _compare(desk: Desk) -> Reading:
         else:
             return Reading(unclear="groups")
     column, first, second = named
-    types = [one for one in desk.members("label") if one not in {first, second}]
-    within = types[0] if len(types) == 1 else None
+    parts = next((one.role for one in desk.columns if one.name == column), "")
+    within = None if parts in {"label", "cluster"} else next(iter(_cells_of(desk)), None)
     if within is None and desk.says(r"(?:per|each|every|within each|by) (?:cell )?(?:type|label)"):
         within = next((one for one in desk.ask.mentions.columns if one != column), None)
     return _one("compare_groups", column=column, group_a=first, group_b=second, within=within)
 
 
+def _cells_of(desk: Desk) -> list[str]:
+    """The cells within which to compare, where the words name some."""
+    return desk.members("label") or desk.partial() or desk.types
+
+
 def _two_groups(desk: Desk) -> tuple[str, str, str] | None:
-    """Two values of one column that the words name, or one of two."""
-    named: dict[str, list[str]] = {}
-    for column, value in desk.ask.mentions.members:
-        named.setdefault(column, []).append(value)
-    arms = [column.name for column in comparable(desk.passport)]
-    for column in sorted(named, key=lambda name: name not in arms):
-        if len(named[column]) >= 2:
-            return column, named[column][0], named[column][1]
-    for one in comparable(desk.passport):
-        if one.name in named and one.n_values == 2:
-            (first,) = named[one.name]
-            return one.name, first, next(value for value in one.values if value != first)
-    return None
+    """Two values of one column that the words name, or mean by a telling word of each."""
+    for roles in (("condition",), ("tissue", "donor", "batch"), ("label", "cluster")):
+        column, values = desk.groups(*roles)
+        if len(values) >= 2:
+            return _pair(desk, column, values)
+    for role in ("condition", "tissue", "batch", "donor"):
+        for one in desk.columns:
+            said = {*desk.members(role), *desk.partial((role,))}
+            if one.role == role and one.n_values == 2 and set(one.values) & said:
+                return one.name, one.values[0], one.values[1]
+    for role in ("label", "batch", "donor"):
+        values = desk.groups(role)[1]
+        both = [*values, *(one for one in desk.partial((role,), but=values) if one not in values)]
+        if len(both) in {2, 3}:
+            return _of_one_column(desk, both[:2])
+    return _of_one_column(desk, list(desk.near.types)) if desk.points else None
+
+
+def _of_one_column(desk: Desk, values: list[str]) -> tuple[str, str, str] | None:
+    """Two values with the column that has both."""
+    holder = next((one for one in desk.columns if set(values) <= set(one.values)), None)
+    return (holder.name, values[0], values[1]) if holder and len(values) == 2 else None
+
+
+def _pair(desk: Desk, column: str, values: list[str]) -> tuple[str, str, str]:
+    """The first two values; of a column that the words write where it has both."""
+    return _written_with(desk, values[:2]) or column, values[0], values[1]
+
+
+def _then_shown(subset: Reading, desk: Desk) -> Reading:
+    """A subset with the figure of it that the same words ask for: 'a UMAP of just the B cells'."""
+    kind = next((kind for kind, words in _FIGURES.items() if desk.says(words)), None)
+    if desk.drugs or desk.says(_MEDICINES):
+        return Reading(calls=(*subset.calls, *_predict(desk).calls))
+    if kind is None:
+        return subset
+    shown = _shown_by(desk)
+    args = {"color_by": shown} if shown else {}
+    return Reading(calls=(*subset.calls, ("plot_cells", {"kind": kind, **args})))
+
+
+_MEDICINES = re.compile(r"\bdrugs?\b|\bcompounds?\b|\bmedicines?\b")
+_FIGURES = {"umap": r"\bumap\b|\bembedding\b|\btsne\b", "composition": r"\bcomposition\b"}
+
+
+def _written_with(desk: Desk, values: list[str]) -> str | None:
+    """The column that the words write and that has these values."""
+    holders = {one.name for one in desk.columns if set(values) <= set(one.values)}
+    return next((one for one in desk.written if one in holders), None)
 
 
 def _search(desk: Desk) -> Reading:
-    drugs, genes = desk.ask.mentions.likely_drugs, desk.genes
-    if drugs:
-        return _one("search_knowledge", query=drugs[0], kind="drug")
-    if genes:
-        calls = [("search_knowledge", {"query": one, "kind": "gene"}) for one in genes[:3]]
-        return Reading(calls=tuple(calls))
-    if desk.any_type:
-        return _one("search_knowledge", query=desk.any_type[0], kind="cell_type")
-    if desk.says(r"\b(?:drug|treatment|compound|stimul\w+)\b") and comparable(desk.passport):
-        return _compare(desk)
+    drugs, genes, types = desk.drugs, desk.genes, desk.types or desk.partial()
+    if desk.points and not drugs and not genes and not types:
+        drugs, genes, types = list(desk.near.drugs), list(desk.near.genes), list(desk.near.types)
+        genes, types = ([], []) if drugs else (genes, [] if genes else types)
+    calls: list[Call] = [("search_knowledge", {"query": one, "kind": "drug"}) for one in drugs]
+    calls += [("search_knowledge", {"query": one, "kind": "gene"}) for one in genes]
+    if not calls:
+        calls = [("search_knowledge", {"query": one, "kind": "cell_type"}) for one in types]
+    if calls:
+        return Reading(calls=tuple(calls[:MOST]))
     if desk.says(r"\bgene\b|\bit\b|\bthat\b") or not desk.ask.mentions.phrases:
         return Reading(unclear="genes")
-    return _one("search_knowledge", query=desk.ask.mentions.phrases[0])
+    words = [one for one in desk.ask.mentions.phrases if " " not in one]
+    return _one("search_knowledge", query=max(words or desk.ask.mentions.phrases, key=len))
 
 
 def _match(desk: Desk) -> Reading:
-    genes = desk.genes
+    genes = desk.symbols or list(desk.near.genes)
     if not genes:
         return Reading(unclear="genes")
     tissues = slot_values("tissue", desk.ask)
@@ -351,48 +293,66 @@ def _match(desk: Desk) -> Reading:
 
 
 def _prepare(desk: Desk) -> Reading:
-    found = re.search(r"(?:resolution|res|leiden|louvain|clusters?)\D{0,10}?(\d+(?:\.\d+)?)",
-                      desk.words)  # fmt: skip
-    found = found or re.search(r"(\d+\.\d+|\bat \d\b)", desk.words)
-    resolution = float(found.group(1).replace("at ", "")) if found else None
+    left = [one for one in desk.ask.mentions.numbers if one not in desk.unused]
+    settings = [f"0{one}" if one.startswith(".") else one for one in _SETTINGS.findall(desk.words)]
+    said = [one for one in settings if one in left] or [one for one in left if "." in one]
+    resolution = float(said[0]) if said else None
     if resolution is not None and not 0 < resolution <= 10:
         resolution = None
-    batch = None
-    if desk.says(r"batch|correct|integrat|harmoni|\bacross\b|regress|\bremove\b"):
-        batch = desk.column(but=("label", "cluster"))
+    batch = (
+        desk.column(but=("label", "cluster")) if desk.role or _BATCH.search(desk.words) else None
+    )
     return _one("preprocess_dataset", resolution=resolution, batch_key=batch)
 
 
+_BATCH = re.compile(r"batch|correct|integrat|harmoni|\bacross\b|regress|\bremove\b|\bmerge")
+
+
+_CELL = re.compile(
+    r"(?:cell|index|idx|number|nr\.?|no\.|#|obs|세포|细胞|編號|编号|第)\W{0,3}"
+    r"(?:number |no\.? ?|#|=)?(\d+)"
+    r"|(\d+) ?(?:번|号|號|th cell)"
+)
+
+
 def _cell(desk: Desk) -> Reading:
-    found = re.search(r"cells? (?:number |no\.? |nr\.? |#|with index )?(\d+|[acgt]{8,}(?:-\d+)?)\b",
-                      desk.words)  # fmt: skip
-    if found is None:
+    barcode = re.search(r"(?<![A-Za-z0-9])[ACGT]{8,}(?:-\d+)?(?![A-Za-z0-9])", desk.ask.text)
+    number = _CELL.search(desk.ask.text) or re.search(
+        r"(?<![A-Za-z0-9.])(\d+)(?![\d.]*[A-Za-z%])", desk.ask.text
+    )
+    ordinal = next((str(at) for at, one in enumerate(_ORDINALS, start=1) if desk.says(one)), None)
+    digits = next((one for one in number.groups() if one), None) if number else None
+    name = barcode.group() if barcode else digits or ordinal
+    name = name or next(iter(desk.ask.mentions.numbers), None)
+    if name is None:
         return Reading(unclear="goal", sure=False)
-    return _one("ask_cell", cell=found.group(1).upper(), question=desk.ask.text)
+    return _one("ask_cell", cell=name, question=desk.ask.text)
 
 
 def _subset(desk: Desk) -> Reading:
-    members = [value for _, value in desk.ask.mentions.members]
-    drop = True if desk.says(_DROPS) or desk.says(r"\bout\W*$") else None
-    if not members and (plain := desk.plain_label()):
-        return _one("subset_cells", groups=[plain], drop=drop)
-    if members:
-        first = desk.ask.mentions.members[0][0]
-        same = [value for column, value in desk.ask.mentions.members if column == first]
-        return _one("subset_cells", groups=same, column=first, drop=drop)
-    if desk.any_type:
-        return _one("subset_cells", groups=desk.any_type, drop=drop)
+    drop = True if desk.detail == "drop" else None
+    column, values = desk.groups()
+    if plain := desk.plain_label():
+        return _one("subset_cells", groups=[plain, *desk.beside(plain)], drop=drop)
+    if values:
+        column = _written_with(desk, values) or column
+        return _then_shown(_one("subset_cells", groups=values, column=column, drop=drop), desk)
+    meant = desk.partial(("label", "condition", "tissue")) or desk.any_type
+    if not meant and desk.points:
+        meant = list(desk.near.types)
+    if meant:
+        return _then_shown(_one("subset_cells", groups=meant, drop=drop), desk)
     if desk.says(_ALL_AGAIN):
         return _one("subset_cells")
     return Reading(unclear="type")
 
 
 def _that_type(desk: Desk) -> Reading:
-    """A type that is not named: the one that the part before was about, if one."""
-    if desk.types_before and desk.says(r"\bmore\b|generat|simulat"):
+    """A type that is not named: the one that an ask near it is about, if one."""
+    if desk.near.types and desk.says(r"\bmore\b|generat|simulat"):
         return _generate(desk)
-    if desk.types_before and desk.says(r"\bwhy\b|explain|reason"):
-        return _one("explain_cells", label=desk.types_before[0], n_genes=desk.number())
+    if desk.near.types and desk.says(r"\bwhy\b|explain|reason"):
+        return _one("explain_cells", label=desk.near.types[0], n_genes=desk.number())
     return Reading(unclear="type")
 
 
@@ -411,7 +371,7 @@ FILLERS: Mapping[str, Filler] = {
     "find": _markers,
     "explain": _explain,
     "generate": _generate,
-    "predict": _drug,
+    "predict": _predict,
     "compare": _compare,
     "search": _search,
     "match": _match,
@@ -431,16 +391,3 @@ FILLERS: Mapping[str, Filler] = {
     "unclear goal": _unclear("goal"),
 }
 """How each intent of the plan language gets its arguments."""
-
-
-def _separate(names: Sequence[str]) -> list[str]:
-    """Names that are not parts of one another, in the order found."""
-    kept: list[str] = []
-    for one in names:
-        words = set(singular(one.lower()).split())
-        if not any(words <= set(singular(other.lower()).split()) for other in kept):
-            kept.append(one)
-    return kept
-
-
-__all__ = ["FILLERS", "Desk"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cellwright.agent.fill import Desk
+from cellwright.agent.desk import Desk
 from cellwright.agent.router import Call, Reading
 
 AGAIN = re.compile(
@@ -70,9 +70,9 @@ def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
         changed["n_genes"] = desk.number()
     elif desk.number() and tool == "generate_cells":
         changed["n"] = desk.number()
-    elif tool == "plot_cells" and (desk.genes or desk.column()):
+    elif tool == "plot_cells" and (desk.genes or _column(desk)):
         changed.pop("genes", None)
-        changed |= {"genes": desk.genes} if desk.genes else {"color_by": desk.column()}
+        changed |= {"genes": desk.genes} if desk.genes else {"color_by": _column(desk)}
     elif tool == "predict_drug_response" and desk.ask.mentions.likely_drugs:
         changed["drugs"] = list(desk.ask.mentions.likely_drugs)
     if changed == args:
@@ -94,8 +94,8 @@ def _with_new(call: Call, desk: Desk) -> Call | None:
     if tool == "plot_cells" and desk.genes:
         old = args.get("genes", []) if desk.says(r"\badd|\balso|\bplus|\btoo\b") else []
         new = {"genes": list(dict.fromkeys([*old, *desk.genes]))}
-    elif tool == "plot_cells" and desk.column():
-        new = {"color_by": desk.column()}
+    elif tool == "plot_cells" and (column := _column(desk)):
+        new = {"color_by": column}
     elif tool == "find_markers" and desk.types:
         new = {"groups": desk.types}
     elif tool == "explain_cells" and desk.types and args.get("target") != "drug":
@@ -103,3 +103,8 @@ def _with_new(call: Call, desk: Desk) -> Call | None:
     elif tool == "search_knowledge" and desk.genes:
         new = {"query": desk.genes[0], "kind": "gene"}
     return (tool, {**args, **new}) if new and not desk.says(_VERB) else None
+
+
+def _column(desk: Desk) -> str | None:
+    """The column that the words name or mean; so few words can mean nothing else."""
+    return desk.column() or next(iter(desk.ask.mentions.columns), None)

@@ -14,7 +14,6 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from cellwright.agent.asks import split_request
 from cellwright.agent.context import Context
 from cellwright.agent.plan import Plan, PlanDraft, PlanStep
 from cellwright.agent.repair import repaired
@@ -66,15 +65,16 @@ def draft_plan(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     proposal = propose(
         context.planner(),
         request,
-        split_request(request),
         context.bench(state).passport,
         state.get("history") or [],
+        reader=context.reader(),
         strict=context.settings.privacy == "strict",
     )
     usage = {"seconds": round(time.monotonic() - started, 3), **proposal.usage}
     usage |= {"cost": _cost(usage, context), "sent": context.sent}
     return {
         "draft": proposal.draft.model_dump(mode="json"),
+        "asks": list(proposal.asks),
         "usage": [*(state.get("usage") or []), usage],
     }
 
@@ -84,7 +84,7 @@ def review_plan(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     context.say("review", "checking the plan against the data")
     draft, bench = PlanDraft.model_validate(state["draft"]), context.bench(state)
-    asks = split_request(_request(state))
+    asks = state["asks"]
     clarified = state.get("clarified") or ""
     plan = review(draft, asks, bench, take_defaults=context.take_defaults, clarified=clarified)
     if plan.status == "needs_clarification" and plan.question:

@@ -7,6 +7,10 @@ fall away, and what is not known stays as it was.
 """
 
 import re
+from collections.abc import Mapping
+from functools import cache
+
+from cellwright.knowledge.cell_names import TRADITIONAL
 
 _TERMS = """
 annotate | 세포 유형을 주석, 세포타입을 주석, 주석을 달, 주석, 어노테이션, 애노테이션, 라벨을 붙 | 注释, 標註, 标注, 注釋, 鉴定, 鑑定
@@ -320,9 +324,35 @@ def _table() -> dict[str, str]:
 
 
 TERMS = _table()
-_PATTERN = re.compile("|".join(re.escape(term) for term in sorted(TERMS, key=len, reverse=True)))
 _FILLER = re.compile("|".join(re.escape(one) for one in sorted(_PARTICLES, key=len, reverse=True)))
 _MARKS = str.maketrans("，、。；：？！（）“”「」", ',,.;:?!()""""')
+
+
+_DIGITS = {one: at for at, one in enumerate("零一二三四五六七八九")} | {"两": 2, "兩": 2}
+_PLACES = {"十": 10, "百": 100, "千": 1000}
+_COUNTS = re.compile(r"[一二三四五六七八九十百千两兩]+(?=[个個顆颗只條条号號种種])")
+
+
+def _counted(text: str) -> int:
+    """A number in Chinese numerals: 五百, 二十."""
+    total, digit = 0, 0
+    for one in text:
+        if one in _PLACES:
+            total, digit = total + (digit or 1) * _PLACES[one], 0
+        else:
+            digit = _DIGITS[one]
+    return total + digit
+
+
+@cache
+def _all_terms() -> tuple[Mapping[str, str], re.Pattern[str]]:
+    """The terms above and the knowledge's names of cell types, the longest first."""
+    from cellwright.agent.names import eastern_types
+
+    both = {**eastern_types(), **TERMS}
+    terms = {term.translate(TRADITIONAL): english for term, english in both.items()}
+    longest = sorted(terms, key=len, reverse=True)
+    return terms, re.compile("|".join(re.escape(term) for term in longest))
 
 
 def is_eastern(text: str) -> bool:
@@ -341,11 +371,14 @@ def gloss(text: str) -> str:
     """
     if not is_eastern(text):
         return text
-    plain = text.translate(_MARKS)
+    plain = _COUNTS.sub(
+        lambda found: f" {_counted(found.group())} ", text.translate(_MARKS).translate(TRADITIONAL)
+    )
     pieces: list[str] = []
     end = 0
-    for match in _PATTERN.finditer(plain):
-        pieces += [_drop_filler(plain[end : match.start()]), TERMS[match.group()]]
+    terms, pattern = _all_terms()
+    for match in pattern.finditer(plain):
+        pieces += [_drop_filler(plain[end : match.start()]), terms[match.group()]]
         end = match.end()
     pieces.append(_drop_filler(plain[end:]))
     return re.sub(r" +([,.;:?!)])", r"\1", re.sub(r"\s+", " ", " ".join(pieces))).strip()

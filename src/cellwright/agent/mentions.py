@@ -5,14 +5,17 @@ plan holds no name that neither the request nor the data has.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from cellwright.agent.names import drug_named, gene_symbols
 from cellwright.tools.passport import Column, Passport, Role
 
 NEW_LABELS = "cellwright_cell_type"
 NEW_CLUSTERS = "cellwright_leiden"
 MAX_SPAN = 4
+NEAR_LABEL = 84.0
+"""Likeness, of 100, from which a word is taken for a misspelt label."""
 
 _COMMON_WORDS = """
 a about abundance abundant according across add after again against all also alter altered alters
@@ -32,8 +35,8 @@ execute explain explained explanation explore expressed expresses expressing exp
 few figure file files filter find fine first fit following for forecast forget found fractions
 frequencies from function functional further gene generate generated genes get give given good
 grant graph great group grouped groups grow has have heat heatmap heatmaps hello help helped helps
-her here hers hey hi high high-level highest his hit hold how i identify identities identity if
-ignore immunologist important in include individual info information inhibitor inhibitors input
+her here hers hey hi he she high high-level highest his hit hold how i identify identities identity
+if ignore immunologist important in include individual info information inhibitor inhibitors input
 insensitive inspect instructions integrate into investigate involved is it its joke just key kill
 killed killing kind kindly kinds know knowledge known lab label labelled labels large last latest
 layer learn least let level levels like likely line lines list lists literature look looking looks
@@ -65,17 +68,28 @@ COMMON = frozenset(_COMMON_WORDS.split())
 _ACRONYMS = """
 UMAP UMAPS PBMC PBMCS QC PCA DE RNA DNA MRNA SCRNA ATAC CSV PDF AI IC50 T B NK DC I ID OK TSNE LLM
 GPT CNV GRN VDJ TCR BCR GO KEGG GSEA CITE CEL-SEQ2 10X HTML JSON H5AD USA ASAP PLS DEG DEGS NGS
-FDA API SQL TV
+FDA API SQL TV FACS EMT PI PHD WT KO HVG HVGS PDF PNG ROC AUC ML RES
 """
 _NOT_GENES = frozenset(_ACRONYMS.split())
 _TOKEN = re.compile(r"[A-Za-z0-9][\w+/.\-]*", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.\d+)?(?<!-)")
+"""A word that may be a gene's symbol; slashes and plus signs part a list."""
+_LISTED = re.compile(r"\s*[,/&+;、，]?\s*(?:and\s+|or\s+)?")
+_SHAPE = re.compile(r"[A-Z][A-Z0-9]*\d[A-Z0-9.-]*")
 _BREAK = re.compile(r"[,;:?!()\[\]\"]|\s-\s|\.\s|\.$")
-_NUMBER = re.compile(r"(?<![\w.+/-])(\d[\d,]*(?:\.\d+)?)(k\b)?(?![\w-])")
-_WORDS = {
-    "ten": "10", "twenty": "20", "fifty": "50", "a hundred": "100", "one hundred": "100",
-    "two hundred": "200", "three hundred": "300", "five hundred": "500", "a thousand": "1000",
-    "one thousand": "1000", "two thousand": "2000", "a dozen": "12", "five": "5",
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.+/-])((?:\d[\d,]*)?(?:\.\d+)|\d[\d,]*)(k(?![A-Za-z]))?(?![A-Za-z0-9_-])"
+)
+_ONES = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_SMALL = {
+    **{word: value for value, word in enumerate(_ONES.split(), start=1)},
+    "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19,
+    **{word: 10 * value for value, word in enumerate(_TENS.split(), start=2)},
 }  # fmt: skip
+_SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000}
+_COUNTED = "|".join([*sorted(_SMALL, key=len, reverse=True), *_SCALES])
+_SPELT = re.compile(rf"\b(?:a )?(?:{_COUNTED})(?:[- ](?:{_COUNTED}))*\b")
 _DRUG_ENDING = re.compile(
     r"(nib|mab|platin|taxel|stat|rubicin|lisib|ciclib|parib|zomib|statin|mycin|citabine|limus|"
     r"clax|tecan|poside|mustine|blastine|cristine|trexate|rafenib|metinib|degib|dasatib|sertib)$"
@@ -96,12 +110,14 @@ ROLE_WORDS: tuple[tuple[tuple[Role, ...], str], ...] = (
     (("cluster",), r"clusters?|leiden|louvain|communit(?:y|ies)"),
     (
         ("donor", "batch"),
-        r"donors?|patients?|individuals?|animals?|mice|subjects?|participants?|persons?|people",
+        r"donors?|patients?|individuals?|animals?|mice|(?:by|per|each|every|which) mouse|subjects?"
+        r"|participants?|persons?|people|volunteers?",
     ),
     (("batch", "donor"), r"samples?|batch(?:es)?|librar(?:y|ies)|plates?|lanes?"),
     (
         ("condition",),
-        r"conditions?|treatments?|arms?|status|stimulation|treatment groups?|response groups?",
+        r"conditions?|treatments?|arms?|status|stimulation|treatment groups?|response groups?"
+        r"|response class(?:es)?|outcomes?",
     ),
     (("tissue",), r"tissues?|organs?"),
 )
@@ -119,7 +135,8 @@ class Mentions:
         types: Phrases that may be cell types, in the singular.
         phrases: Runs of words that may be looked up.
         numbers: Numbers as digits.
-        columns: Columns that the words point to.
+        written: Columns whose names the words write.
+        columns: Columns that the words point to, those written first.
         groups: Values that the words name, by column; all values of a column that stands for a
             condition and has few.
         tissues: Tissues named.
@@ -133,6 +150,7 @@ class Mentions:
     types: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tissues: tuple[str, ...] = ()
@@ -146,28 +164,37 @@ TISSUES = (
 )  # fmt: skip
 
 
-def find_mentions(ask: str, passport: Passport | None, *, new_labels: bool = False) -> Mentions:
+_LEADS = (
+    r"\b(?:by|per|across|over|along|between|within|each|every|column|key|groupby|group by|split on"
+    r"|split by|coloured by|colored by|color|colour|on|for each|in terms of|of the|of each|x|using"
+    r"|use|for|with|按|以|用|把|将)\s*[=:]?\s*(?:the )?['\"`]?"
+)
+"""Words before a column's name."""
+_TAILS = (
+    r"['\"`]?(?: on the x| column| labels?\b| groups?\b"
+    r"|\s?(?:컬럼|열|별|기준|列|这一列|这列|欄|分组|着色|上色))"
+)
+"""Words behind it."""
+
+
+def find_mentions(
+    ask: str, passport: Passport | None, *, new_labels: bool = False, raw: str = ""
+) -> Mentions:
     """Find what a part of a request names.
 
     Args:
         ask: The part, in English (glossed).
         passport: What the data set is; None without data.
         new_labels: The request annotates the cells, so 'cell type' means the labels to come.
+        raw: The same in the user's own words, in which names of columns are looked for.
     """
     tokens = [token.rstrip(".-/") for token in _TOKEN.findall(ask)]
     spans = _spans(ask)
-    first = tokens[0] if tokens else ""
-    likely_genes = [
-        token.rstrip("+")
-        for token in tokens
-        if _looks_gene(token.rstrip("+"), first=token is first)
-    ]
     uncommon = [token for token in tokens if _uncommon(token)]
-    likely_drugs = [
-        token
-        for token in tokens
-        if _DRUG_ENDING.search(token.lower()) or re.fullmatch(r"[A-Z]{2,5}-?\d{3,}\w*", token)
-    ]
+    columns = passport.columns if passport else ()
+    values = {value.lower() for column in columns for value in column.values}
+    likely_drugs = _drugs(tokens, values)
+    likely_genes = [one for one in _genes(ask) if one not in likely_drugs]
     named = _named_groups(ask, passport)
     labels = [value for column, values in named if _is_label(passport, column) for value in values]
     return Mentions(
@@ -177,7 +204,8 @@ def find_mentions(ask: str, passport: Passport | None, *, new_labels: bool = Fal
         likely_drugs=_once(likely_drugs)[:10],
         types=_once([*_types(spans, ask), *labels])[:24],
         phrases=_once(spans)[:24],
-        numbers=_numbers(ask),
+        numbers=_once([digits for *_, digits in numbers(ask)])[:8],
+        written=_written_columns(raw or ask, passport),
         columns=_columns(ask, passport, new_labels=new_labels),
         groups=named,
         tissues=tuple(
@@ -216,17 +244,63 @@ def _uncommon(token: str) -> bool:
     return len(token) > 1 and token.lower() not in COMMON and not token.replace(".", "").isdigit()
 
 
-def _looks_gene(token: str, *, first: bool) -> bool:
-    if token.upper() in _NOT_GENES or not _uncommon(token) or "/" in token or "+" in token:
-        return False
-    if not re.fullmatch(r"[A-Za-z][\w.-]{1,14}|ENS(?:MUS)?G\d{11}(?:\.\d+)?", token):
-        return False
-    letters = re.sub(r"[^A-Za-z]", "", token)
-    if letters.isupper():
+def _genes(ask: str) -> list[str]:
+    """Words that are symbols of genes, or written as symbols are where no known one is named.
+
+    Small letters alone make a gene only beside another one, as in 'krt1 krt10 lor'.
+    """
+    found = [one for one in _WORD.finditer(ask) if one.group().lower() not in {"and", "or"}]
+    words = [one.group() for one in found]
+    symbols = gene_symbols()
+    sure = [_is_symbol(word, symbols) for word in words]
+    known = list(sure)
+    for at, word in enumerate(words):
+        if known[at] or not _may_be_gene(word) or word.lower() not in symbols:
+            continue
+        beside = [one for one in (at - 1, at + 1) if 0 <= one < len(words)]
+        gaps = [ask[found[min(at, one)].end() : found[max(at, one)].start()] for one in beside]
+        known[at] = any(
+            sure[one] and _LISTED.fullmatch(gap) and (gap != " " or re.search(r"\d", words[one]))
+            for one, gap in zip(beside, gaps, strict=True)
+        )
+    genes = [word for word, is_one in zip(words, known, strict=True) if is_one]
+    return genes or [word for word in words if _shaped_as_gene(word)]
+
+
+def _is_symbol(word: str, symbols: Mapping[str, str]) -> bool:
+    if re.fullmatch(r"ENS(?:MUS)?G\d{11}(?:\.\d+)?", word):
         return True
-    if re.search(r"\d", token):
-        return token[0].isupper() and len(letters) > 1 and token[1:].islower()
-    return token[0].isupper() and token[1:].islower() and len(token) <= 6 and not first
+    if not _may_be_gene(word) or word.lower() not in symbols:
+        return False
+    if word.isupper():
+        return True
+    digits = re.search(r"\d", word) is not None
+    return digits or (word[0].isupper() and symbols[word.lower()].lower() == word.lower())
+
+
+def _may_be_gene(word: str) -> bool:
+    letters = re.sub(r"[^A-Za-z]", "", word)
+    return len(letters) > 1 and word.upper() not in _NOT_GENES and word.lower() not in COMMON
+
+
+def _shaped_as_gene(word: str) -> bool:
+    return _may_be_gene(word) and _SHAPE.fullmatch(word) is not None
+
+
+def _drugs(tokens: Sequence[str], values: Collection[str]) -> list[str]:
+    """Words that name a drug, have a drug's ending, or are written as compound codes are."""
+    found = []
+    for token in tokens:
+        plain = token.lower()
+        if not _uncommon(token):
+            continue
+        named = drug_named(token) if len(token) > 3 else None
+        code = re.fullmatch(r"[A-Z]{2,5}-?\d{3,}\w*", token) and plain not in values
+        if named and (plain not in values or named == token):
+            found.append(named)
+        elif _DRUG_ENDING.search(plain) or (code and plain not in gene_symbols()):
+            found.append(token)
+    return found
 
 
 def _spans(ask: str) -> list[str]:
@@ -236,7 +310,7 @@ def _spans(ask: str) -> list[str]:
         run: list[str] = []
         for token in [*(one.rstrip(".-/") for one in _TOKEN.findall(piece)), ""]:
             headed = bool(run) and bool(_HEADS.match(token)) and token != ""
-            counts = token.replace(",", "").replace(".", "").isdigit()
+            counts = re.fullmatch(r"[\d.,]+k?", token) is not None
             if token and not counts and (headed or token.lower() not in COMMON):
                 run.append(token)
                 continue
@@ -275,38 +349,72 @@ def _types(spans: Sequence[str], ask: str) -> list[str]:
     return [*shared, *headed, *(one for one in plain if one not in headed)]
 
 
-def _numbers(ask: str) -> tuple[str, ...]:
+def numbers(text: str) -> list[tuple[int, int, str]]:
+    """Numbers of a text, each with start, end and digits: '1k', '.5', 'eight', 'two hundred'."""
     found = []
-    for match in _NUMBER.finditer(ask):
+    for match in _NUMBER.finditer(text):
         digits = match.group(1).rstrip(",").replace(",", "")
-        found.append(f"{digits}000" if match.group(2) else digits)
-    lowered = ask.lower()
-    found += [
-        digits for word, digits in _WORDS.items() if re.search(rf"\b{word}\b(?! \w*teen)", lowered)
-    ]
-    return _once(found)[:4]
+        thousands = str(round(1000 * float(digits))) if match.group(2) else digits
+        plain = f"0{thousands}" if thousands.startswith(".") else thousands
+        found.append((match.start(), match.end(), plain))
+    for match in _SPELT.finditer(text.lower()):
+        value = 0
+        for word in re.findall(r"[a-z]+", match.group()):
+            scale = _SCALES.get(word)
+            value = max(value, 1) * scale if scale else value + _SMALL.get(word, 0)
+        if value > 2:
+            found.append((match.start(), match.end(), str(value)))
+    return found
 
 
 def _columns(ask: str, passport: Passport | None, *, new_labels: bool) -> tuple[str, ...]:
+    """Columns that the words write, then those that their words mean."""
     lowered = ask.lower()
-    literal = [
-        column.name for column in (passport.columns if passport else ()) if _says(lowered, column)
-    ]
     by_role = []
     for roles, words in ROLE_WORDS:
-        match = re.search(rf"\b(?:{words})\b", lowered)
+        match = re.search(rf"(?<![a-z])(?:{words})(?![a-z])", lowered)
         if match:
             own = "line" in match.group() or "own" in lowered
-            name = column_for(roles, passport, new_labels=new_labels and not own)
+            name = _called(singular(match.group()), roles, passport) or column_for(
+                roles, passport, new_labels=new_labels and not own
+            )
             by_role += [name] if name else []
-    return _once([*literal, *by_role])
+    return _once([*_written_columns(ask, passport), *by_role])
 
 
-def _says(lowered: str, column: Column) -> bool:
-    """The words write a column's name; a name that is a common word must come as a column."""
-    name = column.name.lower()
-    lead = r"(?:\b(?:by|per|across|column|each|every) )" if name in COMMON or len(name) < 5 else ""
-    return re.search(rf"{lead}(?<![\w.]){re.escape(name)}(?![\w.])", lowered) is not None
+def _written_columns(ask: str, passport: Passport | None) -> tuple[str, ...]:
+    """Columns whose names the words write, in the order of the text."""
+    found = {
+        column.name: at
+        for column in (passport.columns if passport else ())
+        if (at := _written(ask, column)) >= 0
+    }
+    return tuple(sorted(found, key=lambda name: (found[name], -len(name))))
+
+
+def _called(word: str, roles: Sequence[Role], passport: Passport | None) -> str | None:
+    """The column of one of these roles that is called by a word: 'sample', not 'gsm'."""
+    for column in passport.columns if passport else ():
+        if column.role in roles and re.split(r"[_.\s]", column.name.lower())[0] == word:
+            return column.name
+    return None
+
+
+def _written(ask: str, column: Column) -> int:
+    """Where the words write a column's name; -1 where they do not.
+
+    A name that is a common word must come as a column: 'by Run', 'the annotation column'.
+    """
+    plain = re.fullmatch(r"[a-z]+|[A-Z]?[a-z]+", column.name) is not None
+    name = rf"(?<![A-Za-z0-9_.]){re.escape(column.name)}(?![A-Za-z0-9_]|\.[A-Za-z0-9])"
+    if plain and (column.name.lower() in COMMON or len(column.name) < 8):
+        name = rf"(?:{_LEADS}){name}|{name}(?:{_TAILS})"
+    match = re.search(name, ask)
+    if match is None and column.name[0].isupper():
+        match = re.search(rf"(?<=[\w,:/] ){re.escape(column.name)}(?![A-Za-z0-9_.])", ask)
+    if match is None and column.name.islower():
+        match = re.search(name, ask, re.IGNORECASE)
+    return match.start() if match else -1
 
 
 def _fold(text: str) -> str:
@@ -343,27 +451,74 @@ def _members(ask: str, passport: Passport | None) -> tuple[tuple[str, str], ...]
         (column, value)
         for column in (passport.columns if passport else ())
         for value in column.values
+        if column.n_values > 1 or column.role in {"label", "donor", "condition"}
     ]
+    counted = _counted(ask, passport)
     for column, value in sorted(named, key=lambda one: -len(one[1])):
         name = _fold(value)
         if not name or name in found:
             continue
         if name.isdigit():
-            words = next(
-                (words for roles, words in ROLE_WORDS if column.role == roles[0]), column.name
-            )
-            match = re.search(rf" (?:{words}|{re.escape(_fold(column.name))}) ({name}) ", folded)
-            decimal = re.search(rf"(?<![\d.]){name}[.,]\d|\d\.{name}\b", ask)
-            match = None if decimal else match
-        elif name in COMMON:
+            if (column.name, value) in counted:
+                found[name] = (counted[column.name, value], column.name, value)
             continue
-        else:
-            match = re.search(rf" ({re.escape(singular(name))}s?)(?= )", folded)
+        if name in COMMON and column.role != "condition":
+            continue
+        match = re.search(rf" ({re.escape(singular(name))}s?)(?= )", folded)
         if match:
             found[name] = (match.start(1), column.name, value)
             blank = "_" * (match.end(1) - match.start(1))
             folded = folded[: match.start(1)] + blank + folded[match.end(1) :]
+    for word in re.finditer(r"[a-z]{6,}", folded):
+        near = None if word.group() in COMMON else _misspelt(word.group(), passport)
+        if near and _fold(near[1]) not in found:
+            found[_fold(near[1])] = (word.start(), *near)
     return tuple((column, value) for _, column, value in sorted(found.values()))
+
+
+def _misspelt(word: str, passport: Passport | None) -> tuple[str, str] | None:
+    """The label, of one word, that a misspelt word is near, with its column."""
+    from rapidfuzz import fuzz
+
+    for column in passport.columns if passport else ():
+        for value in column.values if column.role == "label" else ():
+            name = singular(value.lower())
+            if (
+                name.isalpha()
+                and name != singular(word)
+                and fuzz.ratio(singular(word), name) >= NEAR_LABEL
+            ):
+                return column.name, value
+    return None
+
+
+def _counted(ask: str, passport: Passport | None) -> dict[tuple[str, str], int]:
+    """Values that are numbers, each with its place: 'clusters 0, 4 and 9', 'donor 101', '1015'.
+
+    A short number names a value only beside the word for its column; one of three digits and more
+    is a value wherever it stands.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for column in passport.columns if passport else ():
+        if not any(value.isdigit() for value in column.values):
+            continue
+        words = next((words for roles, words in ROLE_WORDS if column.role == roles[0]), column.name)
+        said = rf"(?:{words}|{re.escape(column.name.lower())})"
+        lists = re.finditer(
+            rf"(?<![a-z]){said}[ #:(]{{0,3}}(?:(?:number|no|nr)\W*)?"
+            rf"((?:\d+(?![.\d]\d|\d*\s*(?:genes?|markers?|best|each)\b)(?:\s*(?:,|/|and|or|vs\.?|versus|with|against|from|to|&|와|과|和|与)"
+            rf"\s*)*(?:{said}\s*)?)+)|(?<![\d.])(\d+)\s?(?:号|번|號)?\s?{said}",
+            ask.lower(),
+        )
+        spans = [(one.start(), one.group(1) or one.group(2)) for one in lists]
+        spans += [
+            (one.start(), one.group()) for one in re.finditer(r"(?<![\d.,])\d{3,}(?![\d.])", ask)
+        ]
+        for start, text in spans:
+            for number in re.findall(r"\d+", text):
+                if number in column.values:
+                    found.setdefault((column.name, number), start)
+    return found
 
 
 def value_named(name: str, values: Sequence[str]) -> str:

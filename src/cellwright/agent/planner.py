@@ -24,10 +24,11 @@ from cellwright.agent.completion import complete
 from cellwright.agent.examples import make_asks
 from cellwright.agent.followup import last_calls
 from cellwright.agent.grammar import Ask, make_grammar, read_plan
-from cellwright.agent.intents import IntentModel, read_by_intent
+from cellwright.agent.intents import read_by_intent
 from cellwright.agent.plan import PlanDraft
 from cellwright.agent.privacy import own_names, stand_ins
 from cellwright.agent.prompts import large_prompt, small_prompt
+from cellwright.agent.reader import ReadAsk, Reader
 from cellwright.agent.router import Call, Reading, draft_of, read_asks
 from cellwright.errors import CellwrightError
 from cellwright.settings import Settings
@@ -41,8 +42,8 @@ logger = logging.getLogger(__name__)
 CHUNK = 6
 """Asks that the embedded planner reads at once; longer requests are planned in pieces."""
 TOKENS_PER_ASK = 64
-SURE, UNSURE = 0.8, 0.4
-"""Probability from which the second reading needs no other, and below which it may be wrong."""
+SURE, UNSURE = 0.6, 0.3
+"""Probability from which the reader needs no second opinion, and below which it may be wrong."""
 DOUBT = -0.05
 """Mean log probability of a line below which the model is not taken at its word."""
 EXTRAS: Mapping[str, str] = {
@@ -58,10 +59,12 @@ class Proposal:
 
     Attributes:
         draft: The plan.
-        usage: Model, tokens in and out, seconds, tries, and asks settled by keywords.
+        asks: The parts of the request, which the plan numbers from 1.
+        usage: Model, tokens in and out, seconds, tries, and how each ask was read.
     """
 
     draft: PlanDraft
+    asks: tuple[str, ...]
     usage: dict[str, Any]
 
 
@@ -69,24 +72,21 @@ class EmbeddedPlanner(BaseChatModel):
     """SmolLM2-135M fine-tuned to write plans, decoding under a grammar; no key, no network.
 
     The last human message is the request, and the answer is a ``PlanDraft`` as JSON. ``propose``
-    also passes ``passport``, ``asks`` and ``history``.
+    also passes ``passport``, ``asks``, ``read`` and ``history``.
 
-    Each ask is read twice: by the fine-tuned model, and by its sentence vector with arguments from
-    code (``intents``). Where the second reading is sure of every ask, the model is not asked, which
-    is what makes planning quick; elsewhere the surer of the two is taken.
+    A trained reader says what each ask is for, and code finds its arguments. Where the reader is
+    unsure of an ask, the language model writes a plan too, and the surer of the two is taken.
 
     Attributes:
         base: Folder of the base model.
         adapter: Folder of the adapter; None plans with the base model alone.
-        embed: Sentence vectors for the second reading; None reads by keywords instead.
-        second_opinion: Take the second reading into account.
+        reader: Reads requests; None leaves all to the language model.
         threads: CPU threads while writing; one is nearly as fast as more, and steady under load.
     """
 
     base: Path
     adapter: Path | None = None
-    embed: Any = None
-    second_opinion: bool = True
+    reader: Reader | None = None
     threads: int = 1
     _model: LanguageModel | None = PrivateAttr(default=None)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
@@ -118,6 +118,7 @@ class EmbeddedPlanner(BaseChatModel):
         asks = list(kwargs.get("asks") or split_request(request)) or [request]
         draft, usage = self._plan(
             asks,
+            kwargs.get("read") or (),
             kwargs.get("passport"),
             kwargs.get("history") or "",
             kwargs.get("last") or (),
@@ -144,41 +145,29 @@ class EmbeddedPlanner(BaseChatModel):
     def _plan(
         self,
         asks: Sequence[str],
+        read: Sequence[ReadAsk],
         passport: Passport | None,
         history: str,
         last: Sequence[Call] = (),
     ) -> tuple[PlanDraft, dict[str, Any]]:
         start = time.perf_counter()
         known = make_asks(asks, passport, _names(history, passport))
-        second = self._second(known, passport, last)
-        if second and all(share >= SURE for _, share in second):
-            draft = draft_of([reading for reading, _ in second], asks)
-            usage = {
-                "model": "embedded",
-                "input_tokens": 0,
-                "output_tokens": 0,
-                "seconds": round(time.perf_counter() - start, 3),
-                "read_by": ["sentence"] * len(asks),
-            }
-            return complete(draft, known, passport), usage
-        lines, doubts, written = self._lines(known, passport, history)
-        chosen: list[Reading] = []
-        read_by: list[str] = []
-        for at, ask in enumerate(known):
-            line = lines[at] if at < len(lines) else ""
-            reading, share = second[at] if second else (Reading(unclear="goal"), 0.0)
-            trusted = bool(line) and share < UNSURE and doubts[at] >= DOUBT
-            by_model = (trusted and reading.refusal != "unsafe") if second else bool(line)
-            chosen.append(_reading(line, ask) if by_model else reading)
-            read_by.append("model" if by_model else "sentence")
-        usage = {
-            "model": "embedded",
-            "input_tokens": sum(one.n_prompt for one in written),
-            "output_tokens": sum(one.n_new for one in written),
-            "seconds": round(time.perf_counter() - start, 3),
-            "confidence": [round(one, 3) for one in doubts],
-            "read_by": read_by,
-        }
+        chosen = read_by_intent(known, read, passport, last) if read else []
+        usage: dict[str, Any] = {"model": "embedded", "input_tokens": 0, "output_tokens": 0}
+        read_by = ["reader"] * len(chosen)
+        if not read or any(one.sure < SURE for one in read):
+            lines, doubts, written = self._lines(known, passport, history)
+            usage["input_tokens"] = sum(one.n_prompt for one in written)
+            usage["output_tokens"] = sum(one.n_new for one in written)
+            usage["confidence"] = [round(one, 3) for one in doubts]
+            for at, ask in enumerate(known):
+                line = lines[at] if at < len(lines) else ""
+                if not read:
+                    chosen.append(_reading(line, ask) if line else Reading(unclear="goal"))
+                    read_by.append("model")
+                elif line and read[at].sure < UNSURE and doubts[at] >= DOUBT:
+                    chosen[at], read_by[at] = _reading(line, ask), "model"
+        usage |= {"seconds": round(time.perf_counter() - start, 3), "read_by": read_by}
         return complete(draft_of(chosen, asks), known, passport), usage
 
     def _lines(
@@ -197,23 +186,6 @@ class EmbeddedPlanner(BaseChatModel):
                 doubts.append(doubt)
         return lines, doubts, written
 
-    def _second(
-        self, known: Sequence[Ask], passport: Passport | None, last: Sequence[Call]
-    ) -> list[tuple[Reading, float]]:
-        """The second reading of each ask, with how sure it is."""
-        if not self.second_opinion:
-            return []
-        model = IntentModel.packaged() if self.embed is not None else None
-        by_words = read_asks(known, passport)
-        if model is None:
-            return [(reading, 0.5 if reading.sure else 0.0) for reading in by_words]
-        return [
-            (plain, 1.0) if plain.refusal or plain.same else meant
-            for plain, meant in zip(
-                by_words, read_by_intent(known, passport, model, self.embed, last), strict=True
-            )
-        ]
-
 
 def _reading(line: str, ask: Ask) -> Reading:
     """What a line of the plan language says of one ask."""
@@ -231,13 +203,13 @@ def _reading(line: str, ask: Ask) -> Reading:
 def propose(
     model: BaseChatModel,
     request: str,
-    asks: Sequence[str],
     passport: Passport | None,
-    history: Sequence[Any] | str = (),
+    history: Sequence[Any] = (),
     *,
+    reader: Reader | None = None,
     strict: bool = False,
 ) -> Proposal:
-    """Draft a plan with a chat model.
+    """Part a request into its asks and draft a plan with a chat model.
 
     The embedded planner works under its grammar. Any other model is asked for a ``PlanDraft`` by
     structured output where it has that and by JSON where it has not; an answer that is not a valid
@@ -246,26 +218,31 @@ def propose(
     Args:
         model: The chat model.
         request: The user's words.
-        asks: Their parts.
         passport: What the data set is.
-        history: Earlier turns: text, or records with ``request``.
+        history: Earlier turns, records with ``request`` and ``steps``.
+        reader: Parts the request; the embedded planner's own where it has one, and rules where
+            there is none.
         strict: Hold column names and values of the data back from a model that is not here.
     """
-    before = history if isinstance(history, str) else _words(history)
-    if isinstance(model, EmbeddedPlanner):
+    embedded = isinstance(model, EmbeddedPlanner)
+    reader = model.reader if isinstance(model, EmbeddedPlanner) else reader
+    read = reader.read(request, passport, _last_request(history)) if reader else []
+    asks = [one.text for one in read] or split_request(request) or [request]
+    if embedded:
         answer = model.invoke(
             [HumanMessage(content=request)],
-            asks=list(asks),
+            asks=asks,
+            read=read,
             passport=passport,
-            history=before,
-            last=[] if isinstance(history, str) else last_calls(history),
+            history=_words(history),
+            last=last_calls(history),
         )
         draft = PlanDraft.model_validate_json(str(answer.content))
-        return Proposal(draft=draft, usage=dict(answer.response_metadata))
+        return Proposal(draft=draft, asks=tuple(asks), usage=dict(answer.response_metadata))
     from cellwright.tools.registry import ALL_TOOLS
 
     shown, back = stand_ins(passport) if strict else (passport, {})
-    system, user = large_prompt(asks, shown, before, ALL_TOOLS)
+    system, user = large_prompt(asks, shown, _words(history), ALL_TOOLS)
     proposal = _ask_other(
         model, [SystemMessage(content=system), HumanMessage(content=user)], asks, passport
     )
@@ -296,10 +273,12 @@ def _ask_other(
                 HumanMessage(content=f"That is not a valid plan: {reason}. Send the plan again."),
             ]
             continue
-        return Proposal(draft=_known_asks(draft, len(asks)), usage=usage)
+        return Proposal(draft=_known_asks(draft, len(asks)), asks=tuple(asks), usage=usage)
     logger.warning("%s gave no valid plan (%s); keywords plan instead.", usage["model"], reason)
     readings = read_asks(make_asks(asks, passport), passport)
-    return Proposal(draft=draft_of(readings, asks), usage={**usage, "fallback": "keywords"})
+    return Proposal(
+        draft=draft_of(readings, asks), asks=tuple(asks), usage={**usage, "fallback": "keywords"}
+    )
 
 
 def _structured(model: BaseChatModel, messages: list[BaseMessage]) -> AIMessage:
@@ -343,6 +322,10 @@ def _words(history: Sequence[Any]) -> str:
     return "; ".join(one for one in said[-2:] if one)
 
 
+def _last_request(history: Sequence[Any]) -> str:
+    return str(history[-1].get("request", "")) if history else ""
+
+
 def _names(history: str, passport: Passport | None) -> list[str]:
     if not history:
         return []
@@ -360,11 +343,15 @@ def model_name(model: BaseChatModel) -> str:
     )
 
 
-def _sentence_vectors(settings: Settings) -> Any:
-    """MiniLM's vectors, loaded when first asked for."""
-    from cellwright.knowledge import Knowledge
+def packaged_reader(settings: Settings) -> Reader:
+    """The reader of requests that ships; it is loaded when first used.
 
-    return Knowledge.open(settings).embed
+    Raises:
+        WeightsError: MiniLM is not at hand and cannot be fetched.
+    """
+    from cellwright.weights import WeightStore
+
+    return Reader(WeightStore(settings.weights_dir, offline=settings.offline).path("minilm"))
 
 
 def packaged_adapter() -> Path | None:
@@ -390,7 +377,7 @@ def choose_model(settings: Settings, name: str) -> BaseChatModel:
         return EmbeddedPlanner(
             base=store.path("smollm2"),
             adapter=packaged_adapter(),
-            embed=_sentence_vectors(settings),
+            reader=packaged_reader(settings),
             threads=settings.threads or 1,
         )
     provider, _, rest = name.partition(":")

@@ -1,11 +1,15 @@
 # ruff: noqa: E501 - a table, one data set a line
-"""Made-up data sets for planning examples: those to train on, and those held out."""
+"""Data sets for planning examples: made-up ones, to train on and held out, and real ones."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 
 from cellwright.tools.passport import Column, Matrix, Passport, Statement
 
 
 def _passport(species: str, state: str, tissue: str, columns: str) -> Passport:
-    """A made-up passport; ``columns`` is ``role name=value|value; ...``."""
+    """A passport for planning; ``columns`` is ``role name=value|value; ...``."""
     read = []
     for part in filter(None, columns.split("; ")):
         role, rest = part.split(" ", maxsplit=1)
@@ -55,3 +59,15 @@ PASSPORTS: tuple[tuple[Passport, ...], tuple[Passport, ...]] = (
         _passport("human", "counts", "neuroblastoma", "condition treatment=vehicle|nutlin; donor individual=i1|i2"),
     ),
 )  # fmt: skip
+
+
+@cache
+def datasets() -> Mapping[str, Passport]:
+    """The data sets that the written requests are about, by name: columns, roles and values."""
+    table = resources.files("cellwright.agent") / "wordings" / "datasets.tsv"
+    found = {}
+    for line in table.read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            name, species, tissue, columns = line.split("\t")
+            found[name] = _passport(species, "counts", tissue, columns)
+    return found

@@ -107,11 +107,11 @@ def ask(  # noqa: PLR0913 - each is a choice of its own
     with SqliteSaver.from_conn_string(str(context.settings.threads_db)) as saver:
         graph = make_graph(saver)
         state = _run(graph, start, thread, context, answer)
-        said = _answer(state, context)
-    return dataclasses.replace(_result(thread, state), answer=said)
+        said = short_answer(state, context)
+    return dataclasses.replace(result_of(thread, state), answer=said)
 
 
-def _answer(state: State, context: Context) -> tuple[str, ...]:
+def short_answer(state: State, context: Context) -> tuple[str, ...]:
     """What was found, in short."""
     from cellwright.agent.document import compose
 
@@ -246,12 +246,11 @@ def _run(
 
 def _unclear(values: State) -> dict[str, Any]:
     """The plan of a run that waits for an answer: its parts, and no step decided."""
-    from cellwright.agent.asks import split_request
-
-    return {"asks": split_request(values["request"]), "steps": [], "refused": []}
+    return {"asks": values["asks"], "steps": [], "refused": []}
 
 
-def _result(thread: str, state: State) -> RunResult:
+def result_of(thread: str, state: State) -> RunResult:
+    """How a run ended, from its state."""
     plan = Plan.model_validate(state["plan"])
     entries = tuple(LedgerEntry.model_validate(entry) for entry in state.get("ledger") or [])
     status: Literal["done", "failed", "refused", "needs_clarification"] = "done"

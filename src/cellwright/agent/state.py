@@ -83,6 +83,7 @@ class State(InputState, total=False):
     Attributes:
         passport: ``Passport`` of the data, or None.
         data: ``ArtifactRef`` of the current AnnData, or None.
+        asks: The parts of the request.
         draft: ``PlanDraft`` as the language model wrote it.
         usage: Tokens and seconds of each call to a language model.
         plan: ``Plan`` after review.
@@ -96,6 +97,7 @@ class State(InputState, total=False):
 
     passport: dict[str, Any] | None
     data: dict[str, Any] | None
+    asks: list[str]
     draft: dict[str, Any]
     usage: list[dict[str, Any]]
     plan: dict[str, Any]

@@ -15,7 +15,7 @@ from cellwright.agent.context import Context, Event
 from cellwright.agent.graph import make_graph
 from cellwright.agent.plan import DraftStep, Plan, PlanDraft, Question, Refusal
 from cellwright.agent.review import review
-from cellwright.agent.session import RunResult, _answer, _result
+from cellwright.agent.session import RunResult, result_of, short_answer
 from cellwright.agent.state import Outcome, State
 from cellwright.artifacts import ArtifactRef
 from cellwright.errors import InputError, RefusedError, ToolError
@@ -202,7 +202,9 @@ class LedRun:
         plan = Plan.model_validate(state["plan"])
         if snapshot.next:
             return Stand(waits="approval", plan=plan)
-        result = dataclasses.replace(_result(self.thread, state), answer=_answer(state, context))
+        result = dataclasses.replace(
+            result_of(self.thread, state), answer=short_answer(state, context)
+        )
         return Stand(waits="nothing", plan=plan, result=result, figures=self._figures(state))
 
     def _streamed(self, start: Any, *, wait: bool) -> tuple[Question | None, StateSnapshot]:

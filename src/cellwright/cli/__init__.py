@@ -82,6 +82,7 @@ app.command()(doctor.doctor)
 
 training = typer.Typer(invoke_without_command=True)
 training.callback()(train.train)
+training.command("reader")(planner.train_reader)
 training.command("planner")(planner.train_planner)
 training.command("drug")(evals.train_drug)
 training.command("templates")(templates.write_templates)

@@ -1,13 +1,55 @@
-"""``cellwright train planner``: make plan examples, fine-tune the embedded planner, measure it."""
+"""``cellwright train reader`` and ``train planner``: train what plans, and measure it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cellwright.cli.console import print_json, working
+
+if TYPE_CHECKING:
+    from cellwright.agent.reader import Reader
+
+
+def train_reader(
+    out: Annotated[Path, typer.Option(help="Where the trained part goes.")] = Path("reader"),
+    folder: Annotated[
+        Path, typer.Option(help="Checkpoint; a killed run goes on from here.")
+    ] = Path("checkpoints/reader"),
+    steps: Annotated[int, typer.Option(min=1, help="Updates; 1,500 take half an hour.")] = 1500,
+    seed: Annotated[int, typer.Option(help="Seed of examples and training.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all.")] = 0,
+) -> None:
+    """Train the reader of requests on the written requests and wordings that ship."""
+    from cellwright.agent.lessons import (
+        TIMES,
+        Lessons,
+        tagger_config,
+        wording_lessons,
+        written_lessons,
+    )
+    from cellwright.cellmodel.modeling.language import set_threads
+    from cellwright.cellmodel.training.ask_tagger import TaggerRecipe, train_tagger
+    from cellwright.settings import Settings
+    from cellwright.weights import WeightStore
+
+    set_threads(threads)
+    settings = Settings()
+    minilm = WeightStore(settings.weights_dir, offline=settings.offline).path("minilm")
+    with working("making examples") as say:
+        written, wordings = written_lessons(), wording_lessons(seed, TIMES)
+        tagger = train_tagger(
+            minilm,
+            tagger_config([*written, *wordings]),
+            Lessons(written, wordings).draw,
+            TaggerRecipe(steps=steps, seed=seed),
+            kept=folder / "tagger.pt",
+            progress=lambda step, steps, loss: say(f"step {step}, loss {loss:.3f}", step / steps),
+        )
+        tagger.save(out)
+    print_json({"requests": len(written), "wordings": len(wordings), "reader": str(out)})
 
 
 def train_planner(
@@ -27,6 +69,7 @@ def train_planner(
 
     from cellwright.agent.examples import make_asks, make_examples
     from cellwright.agent.grammar import make_grammar
+    from cellwright.agent.planner import packaged_reader
     from cellwright.agent.prompts import small_prompt
     from cellwright.cellmodel.modeling.language import LanguageModel, set_threads
     from cellwright.cellmodel.training.language import LoraRecipe, finetune
@@ -54,17 +97,19 @@ def train_planner(
         )
         shutil.copytree(adapter, out, dirs_exist_ok=True)
         say("measuring", None)
-        print_json(
-            {"pairs": len(pairs), "adapter": str(out), "fit": measure(base, out, test, seed)}
-        )
+        fit = measure(base, out, packaged_reader(settings), test, seed)
+        print_json({"pairs": len(pairs), "adapter": str(out), "fit": fit})
 
 
-def measure(base: Path, adapter: Path, n: int, seed: int) -> dict[str, dict[str, Any]]:
+def measure(
+    base: Path, adapter: Path, reader: Reader, n: int, seed: int
+) -> dict[str, dict[str, Any]]:
     """Share of held-out requests whose whole plan is right, by planner and kind.
 
     Args:
         base: Folder of the base model.
         adapter: Folder of the adapter.
+        reader: What reads requests beside it.
         n: Requests.
         seed: Seed; the requests are of another one than the training examples.
     """
@@ -76,9 +121,9 @@ def measure(base: Path, adapter: Path, n: int, seed: int) -> dict[str, dict[str,
     from cellwright.agent.router import route
 
     planners = {
-        "base-model": EmbeddedPlanner(base=base, second_opinion=False),
-        "embedded": EmbeddedPlanner(base=base, adapter=adapter, second_opinion=False),
-        "cellwright": EmbeddedPlanner(base=base, adapter=adapter),
+        "base-model": EmbeddedPlanner(base=base),
+        "embedded": EmbeddedPlanner(base=base, adapter=adapter),
+        "cellwright": EmbeddedPlanner(base=base, adapter=adapter, reader=reader),
     }
     scores: dict[str, dict[str, list[float]]] = {}
     wanted = make_examples(n, seed=seed + 1000, held_out=True)
@@ -88,7 +133,8 @@ def measure(base: Path, adapter: Path, n: int, seed: int) -> dict[str, dict[str,
             start = time.perf_counter()
             if name in planners:
                 model = planners[name]
-                draft = propose(model, one.request, one.asks, one.passport, one.history).draft
+                history = [{"request": one.history, "steps": []}] if one.history else []
+                draft = propose(model, one.request, one.passport, history).draft
             else:
                 draft = route(one.asks, one.passport)
             rows["seconds"].append(time.perf_counter() - start)

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellwright.agent.asks import split_request
+from cellwright.agent.notation import NO_DATA, Request
 from cellwright.agent.plan import DraftRefusal, DraftStep, Plan, PlanDraft
+from cellwright.agent.planner import Proposal, propose
 from cellwright.errors import CellwrightError
-from cellwright.evals.requests import NO_DATA, Request
 from cellwright.evals.task import EvalContext, Unavailable
 
 if TYPE_CHECKING:
     from cellwright.agent.planner import EmbeddedPlanner
     from cellwright.tools.workbench import Workbench
 
-Planner = Callable[[Request, "Workbench"], PlanDraft]
-"""From a request, and the workbench on its data, to a draft."""
+Planner = Callable[[Request, "Workbench"], Proposal]
+"""From a request, and the workbench on its data, to a draft with the asks that it numbers."""
 SECONDS = 120
 """Longest that a command may take over one request."""
 
@@ -65,22 +66,25 @@ class Benches:
         return self._open[data]
 
 
-def reviewed(draft: PlanDraft, request: Request, bench: Workbench) -> Plan:
+def reviewed(proposal: Proposal, bench: Workbench) -> Plan:
     """The plan that a run would carry out."""
     from cellwright.agent.review import review
 
-    return review(draft, split_request(request.text), bench)
+    return review(proposal.draft, proposal.asks, bench)
 
 
-def embedded(
-    context: EvalContext, *, trained: bool = True, second_opinion: bool = True
-) -> EmbeddedPlanner:
-    """The embedded planner, whole, or without training and second reading.
+def _by_rules(draft: PlanDraft, request: Request) -> Proposal:
+    """A draft that numbers the asks which rules find in a request."""
+    return Proposal(draft=draft, asks=tuple(split_request(request.text)), usage={})
+
+
+def embedded(context: EvalContext, *, trained: bool = True, reads: bool = True) -> EmbeddedPlanner:
+    """The embedded planner, whole, or its language model alone, trained or not.
 
     Raises:
         Unavailable: Weights or adapter are missing.
     """
-    from cellwright.agent.planner import EmbeddedPlanner, packaged_adapter
+    from cellwright.agent.planner import EmbeddedPlanner, packaged_adapter, packaged_reader
     from cellwright.weights import WeightStore
 
     adapter = packaged_adapter() if trained else None
@@ -90,42 +94,39 @@ def embedded(
     try:
         store = WeightStore(context.settings.weights_dir, offline=context.settings.offline)
         base = store.path("smollm2")
+        reader = packaged_reader(context.settings) if reads else None
     except CellwrightError as error:
         raise Unavailable(str(error)) from error
     return EmbeddedPlanner(
         base=base,
         adapter=adapter,
-        embed=context.knowledge.embed if second_opinion else None,
-        second_opinion=second_opinion,
+        reader=reader,
         threads=context.settings.threads or 1,
     )
 
 
 def by_model(model: EmbeddedPlanner) -> Planner:
     """Plans of an embedded planner; a follow-up knows what was planned before it."""
-    from cellwright.agent.planner import propose
 
-    def plan(request: Request, bench: Workbench) -> PlanDraft:
+    def plan(request: Request, bench: Workbench) -> Proposal:
         history = []
         if request.earlier:
-            asks = split_request(request.earlier)
-            before = propose(model, request.earlier, asks, bench.passport).draft
+            before = propose(model, request.earlier, bench.passport).draft
             steps = [{"tool": one.tool, "args": one.args} for one in before.steps]
             history = [{"request": request.earlier, "steps": steps}]
-        asks = split_request(request.text)
-        return propose(model, request.text, asks, bench.passport, history).draft
+        return propose(model, request.text, bench.passport, history)
 
     return plan
 
 
-def by_keywords(request: Request, bench: Workbench) -> PlanDraft:
+def by_keywords(request: Request, bench: Workbench) -> Proposal:
     """Plans of the keyword router."""
     from cellwright.agent.router import route
 
-    return route(split_request(request.text), bench.passport)
+    return _by_rules(route(split_request(request.text), bench.passport), request)
 
 
-def by_react(request: Request, bench: Workbench) -> PlanDraft:
+def by_react(request: Request, _bench: Workbench) -> Proposal:
     """A scripted ReAct agent: look for the tool that the words fit best, call it, look again.
 
     It stands for an agent without a plan: one tool a turn by the words that request and tool
@@ -148,7 +149,7 @@ def by_react(request: Request, bench: Workbench) -> PlanDraft:
         left -= hits
         args = {"genes": genes} if genes and name in {"plot_cells", "match_markers"} else {}
         steps.append(DraftStep(tool=name, args=args, asks=(1,)))
-    return PlanDraft(steps=tuple(steps))
+    return _by_rules(PlanDraft(steps=tuple(steps)), request)
 
 
 def by_command(command: Sequence[str]) -> Planner:
@@ -159,7 +160,7 @@ def by_command(command: Sequence[str]) -> Planner:
     prints is data; nothing of it is run.
     """
 
-    def plan(request: Request, bench: Workbench) -> PlanDraft:
+    def plan(request: Request, bench: Workbench) -> Proposal:
         done = subprocess.run(
             list(command), input=json.dumps(_task(request, bench)), capture_output=True, text=True,
             timeout=SECONDS, check=False,
@@ -168,7 +169,7 @@ def by_command(command: Sequence[str]) -> Planner:
         if done.returncode or match is None:
             msg = f"{command[0]} gave no plan: {done.stderr.strip()[-200:] or done.stdout[-200:]}"
             raise CellwrightError(msg)
-        return PlanDraft.model_validate_json(match.group())
+        return _by_rules(PlanDraft.model_validate_json(match.group()), request)
 
     return plan
 
@@ -181,17 +182,17 @@ def by_calls(agent: Callable[[str, Workbench], Sequence[Mapping[str, object]]]) 
             ``name`` and ``args``; ``agent/recorder.py`` makes one of any LangChain agent.
     """
 
-    def plan(request: Request, bench: Workbench) -> PlanDraft:
+    def plan(request: Request, bench: Workbench) -> Proposal:
         calls = agent(request.text, bench)
         numbers = tuple(range(1, len(split_request(request.text)) + 1))
         if not calls:
-            return PlanDraft(refused=(DraftRefusal(asks=numbers, reason="unsupported"),))
-        return PlanDraft(
-            steps=tuple(
-                DraftStep(tool=str(one["name"]), args=dict(one["args"]), asks=numbers)  # type: ignore[call-overload]
-                for one in calls
-            )
-        )
+            refusal = DraftRefusal(asks=numbers, reason="unsupported")
+            return _by_rules(PlanDraft(refused=(refusal,)), request)
+        steps = [
+            DraftStep(tool=str(one["name"]), args=dict(one["args"]), asks=numbers)  # type: ignore[call-overload]
+            for one in calls
+        ]
+        return _by_rules(PlanDraft(steps=tuple(steps)), request)
 
     return plan
 

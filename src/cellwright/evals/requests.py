@@ -10,86 +10,13 @@ from importlib import resources
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from cellwright.agent.grammar import LISTS, SIGNATURES, VERBS
+from cellwright.agent.grammar import LISTS, SIGNATURES
+from cellwright.agent.notation import ANY, Request, Wanted, WantedCall, read_requests
 
 if TYPE_CHECKING:
     from cellwright.agent.plan import Plan
     from cellwright.tools.passport import Passport
     from cellwright.tools.workbench import Workbench
-
-KINDS = ("single", "compound", "ambiguous", "unanswerable", "follow-up")
-NO_DATA = "none"
-_LINE = re.compile(r"([\w-]+) (\w+) ([\w-]+) (\S+) :: (.+)")
-_ARGUMENT = re.compile(r"(\w+\??)=(.*?)(?= \w+\??=|$)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WantedCall:
-    """A tool call that fits.
-
-    Attributes:
-        tool: The tool.
-        args: Arguments that must be there.
-        optional: Arguments that may be there, with this value.
-    """
-
-    tool: str
-    args: Mapping[str, str]
-    optional: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A plan that fits a part of a request: calls, a refusal or a question."""
-
-    calls: tuple[WantedCall, ...] = ()
-    refused: bool = False
-    unclear: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One deliverable of a request.
-
-    Attributes:
-        words: The words that ask for it.
-        fits: Plans that fit alike.
-    """
-
-    words: str
-    fits: tuple[Wanted, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """A held-out request.
-
-    Attributes:
-        text: As the user writes it.
-        earlier: The request before it in the conversation; empty for a first one.
-        parts: What it asks for.
-        kind: One of ``KINDS``.
-        language: ``english``, ``korean`` or ``chinese``.
-        persona: Who writes; ``-`` where nobody in particular.
-        data: Name of the shared file; ``none`` without data.
-    """
-
-    text: str
-    earlier: str
-    parts: tuple[Part, ...]
-    kind: str
-    language: str
-    persona: str
-    data: str
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The rows of the results that it counts for."""
-        found = ["all", self.kind]
-        found += [self.language] if self.language != "english" else []
-        found += ["english"] if self.language == "english" else []
-        found += ["persona"] if self.persona != "-" else []
-        return tuple(found)
 
 
 @cache
@@ -97,53 +24,6 @@ def held_out() -> tuple[Request, ...]:
     """All held-out requests."""
     folder = resources.files("cellwright.evals") / "questions"
     return read_requests((folder / "instructions.txt").read_text("utf-8"))
-
-
-def read_requests(text: str) -> tuple[Request, ...]:
-    """Read requests; the head of ``questions/instructions.txt`` says how they are written."""
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return tuple(_request(line) for line in lines)
-
-
-def _request(line: str) -> Request:
-    head = _LINE.fullmatch(line)
-    if head is None:
-        msg = f"not a request: {line}"
-        raise ValueError(msg)
-    kind, language, persona, data, body = head.groups()
-    earlier, _, body = body.rpartition(" >> ")
-    body = body.replace("\\n", "\n")
-    parts = [
-        Part(words=words.strip(" \n,;:.-+>"), fits=tuple(_wanted(one) for one in plan.split(" | ")))
-        for words, plan in re.findall(r"(.*?)\{(.*?)\}", body, re.DOTALL)
-    ]
-    said = re.sub(r"\s*\{.*?\}(?=([\s,;.?!、，。]|$))", "", body, flags=re.DOTALL).strip()
-    return Request(
-        text=said,
-        earlier=earlier,
-        parts=tuple(parts),
-        kind=kind,
-        language=language,
-        persona=persona,
-        data=data,
-    )
-
-
-def _wanted(plan: str) -> Wanted:
-    if plan.strip() in {"refuse", "unclear"}:
-        return Wanted(refused=plan.strip() == "refuse", unclear=plan.strip() == "unclear")
-    calls = []
-    for action in plan.split(";"):
-        verb, _, rest = action.strip().partition(" ")
-        said = _ARGUMENT.findall(rest)
-        calls.append(
-            WantedCall(
-                tool=VERBS[verb],
-                args={name: value for name, value in said if not name.endswith("?")},
-                optional={name[:-1]: value for name, value in said if name.endswith("?")},
-            )
-        )
-    return Wanted(calls=tuple(calls))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +65,8 @@ def _refused(call: WantedCall, bench: Workbench) -> bool:
     from cellwright.errors import ToolError
     from cellwright.tools.gates import check
 
-    args = {**call.optional, **call.args}
+    chosen = {name: value for name, value in call.optional.items() if value != ANY}
+    args = {**chosen, **call.args}
     slots = SIGNATURES[call.tool]
     typed = {
         name: value.split(",") if slots.get(name) in LISTS else value
@@ -256,16 +137,21 @@ def _overlap(part: str, ask: str) -> float:
 
 
 def _omitted(request: Request, plan: Plan, made: Sequence[tuple[str, Any]]) -> int:
-    """Parts of which no tool is planned, and whose words no refusal and no question names."""
+    """Parts of which no tool is planned, and whose words no refusal and no question names.
+
+    A part that wants a question is passed over only where no step stands for its words either.
+    """
     planned = {tool for tool, _ in made}
     named = [refusal.ask for refusal in plan.refused]
+    served = [step.asked_by for step in plan.steps]
     if plan.status == "needs_clarification":
         return 0
     left = 0
     for part in request.parts:
         calls = [{call.tool for call in one.calls} for one in part.fits]
         done = any(one & planned for one in calls if one)
-        said = any(_overlap(part.words, ask) > 0.5 for ask in named)
+        asks = named if any(calls) else [*named, *served]
+        said = any(_overlap(part.words, ask) > 0.5 for ask in asks)
         left += not done and not said
     return left
 
@@ -321,7 +207,7 @@ def _value(tool: str, name: str, value: Any, names: Mapping[str, str]) -> Any:
     if slot == "column" or name == "column":
         return names.get(str(value).lower(), str(value).lower())
     if name == "drop":
-        return str(value).lower()
+        return str(value).lower() in {"true", "yes"}
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -372,4 +258,7 @@ def _is_call(
     # Which column holds the groups of a subset follows from their names; review makes sure.
     free = {"column"} if tool == "subset_cells" else set()
     left = {name: value for name, value in args.items() if name not in {*must, *free}}
-    return right and all(may.get(name) == value for name, value in left.items())
+    free_to_choose = {name for name, value in wanted.optional.items() if value == ANY}
+    return right and all(
+        name in free_to_choose or may.get(name) == value for name, value in left.items()
+    )

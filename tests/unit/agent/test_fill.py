@@ -3,8 +3,9 @@
 import pytest
 
 from cellwright.agent.completion import complete
+from cellwright.agent.desk import Desk, Names
 from cellwright.agent.examples import make_asks
-from cellwright.agent.fill import FILLERS, Desk
+from cellwright.agent.fill import FILLERS
 from cellwright.agent.followup import take_over
 from cellwright.agent.plan import DraftStep, PlanDraft
 from cellwright.agent.router import Reading, draft_of
@@ -64,15 +65,48 @@ def test_a_umap_behind_an_annotation_shows_it() -> None:
     assert made[-1][1]["color_by"] == "cellwright_cell_type"
 
 
-def test_a_violin_takes_the_genes_of_the_part_before() -> None:
-    reading = FILLERS["violin"](desk("draw violins, one per donor", genes_before=["ISG15"]))
+def test_a_violin_takes_the_genes_of_the_ask_near_it() -> None:
+    near = Names(genes=["ISG15"])
+    reading = FILLERS["violin"](desk("draw violins, one per donor", role="donor", near=near))
     assert reading.calls[0][1] == {"kind": "violin", "genes": ["ISG15"], "color_by": "sample_id"}
 
 
 def test_more_of_the_type_that_was_named_before() -> None:
-    reading = FILLERS["unclear type"](desk("simulate 50 more", types_before=["B cells"]))
+    reading = FILLERS["unclear type"](desk("simulate 50 more", near=Names(types=["B cells"])))
     assert reading.calls[0][0] == "generate_cells"
     assert FILLERS["unclear type"](desk("simulate 50 more")).unclear == "type"
+
+
+@pytest.mark.parametrize(
+    ("intent", "text", "fields", "args"),
+    [
+        ("find", "top eight genes of the NK cells", {}, {"groups": ["NK cells"], "n_genes": 8}),
+        ("find", "at 4 pm I need markers of the NK cells", {"unused": frozenset({"4"})},
+         {"groups": ["NK cells"]}),
+        ("subset", "no B cells please", {"detail": "drop"},
+         {"groups": ["B cells"], "column": "cell_type", "drop": True}),
+        ("composition", "is the mix alike in everybody?", {"role": "donor"},
+         {"kind": "composition", "color_by": "sample_id"}),
+        ("compare", "stim against ctrl, NK cells only", {},
+         {"column": "stim", "group_a": "stim", "group_b": "ctrl", "within": "NK cells"}),
+        ("predict", "which drugs would work?", {}, {}),
+        ("predict", "trametnib sensitivity", {}, {"drugs": ["trametinib"]}),
+        ("dotplot", "krt5, krt14 and lor as dots", {},
+         {"kind": "dotplot", "genes": ["krt5", "krt14", "lor"]}),
+        ("preprocess", "0.5 was too coarse, once more at 1.2", {"unused": frozenset({"0.5"})},
+         {"resolution": 1.2}),
+        ("match", "LUM DCN COL1A1 cells are what?", {}, {"genes": ["LUM", "DCN", "COL1A1"]}),
+        ("annotate", "one name per cluster", {"detail": "cluster"}, {"level": "cluster"}),
+        ("generate", "two hundred CD8 T cells", {}, {"cell_type": "CD8 T cell", "n": 200}),
+    ],
+)  # fmt: skip
+def test_arguments_come_from_what_the_words_name(intent, text, fields, args) -> None:
+    reading = FILLERS[intent](desk(text, **fields))
+    assert [made for _, made in reading.calls] == [args]
+
+
+def test_a_drug_without_a_name_is_asked_for_only_where_one_is_meant() -> None:
+    assert FILLERS["unclear drug"](desk("does the inhibitor work?")).unclear == "drug"
 
 
 @pytest.mark.parametrize(

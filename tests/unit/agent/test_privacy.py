@@ -35,7 +35,7 @@ def test_strict_holds_back_every_name_and_value_and_the_plan_has_them_again() ->
     model = RemoteModel(
         [PlanDraft(steps=(DraftStep(tool="compare_groups", args=args, asks=(1,)),))]
     )
-    proposal = propose(model, "compare them", ["compare them"], DATA, strict=True)
+    proposal = propose(model, "compare them", DATA, strict=True)
     sent = words(model)
     for column in DATA.columns:
         for name in (column.name, *column.values):
@@ -49,7 +49,7 @@ def test_strict_holds_back_every_name_and_value_and_the_plan_has_them_again() ->
 
 def test_without_strict_the_model_sees_names_but_no_expression() -> None:
     model = RemoteModel([PlanDraft()])
-    propose(model, "compare them", ["compare them"], DATA)
+    propose(model, "compare them", DATA)
     assert "Responder" in words(model)
 
 

@@ -103,7 +103,7 @@ def finetune(
         if share >= 1:
             break
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * _schedule(share, recipe.warmup)
+            group["lr"] = recipe.rate * rate_at(share, recipe.warmup)
         loss = _loss(tuned, batches[step], tokenizer.eos_token_id)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch has no type for it
@@ -169,7 +169,7 @@ def _loss(tuned: Any, batch: Sequence[tuple[list[int], int]], pad: int) -> Tenso
     return torch.nn.functional.cross_entropy(logits_NV.float(), target_N)
 
 
-def _schedule(share: float, warmup: float) -> float:
+def rate_at(share: float, warmup: float) -> float:
     """Linear rise, then a cosine to a twentieth."""
     if share < warmup:
         return (share + 1e-3) / (warmup + 1e-3)

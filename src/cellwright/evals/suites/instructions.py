@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from cellwright.agent.notation import Request
 from cellwright.errors import CellwrightError
 from cellwright.evals.metrics import wilson
 from cellwright.evals.planning import (
@@ -25,7 +26,7 @@ from cellwright.evals.planning import (
     embedded,
     reviewed,
 )
-from cellwright.evals.requests import Grade, Request, grade, held_out, resolve
+from cellwright.evals.requests import Grade, grade, held_out, resolve
 from cellwright.evals.task import OURS, EvalContext, EvalRow, Score, Unavailable
 
 SUITE = "instructions"
@@ -54,12 +55,12 @@ def run(context: EvalContext) -> list[EvalRow]:
             ("react-scripted", lambda: by_react, requests),
             (
                 "planner-model-alone",
-                lambda: by_model(embedded(context, second_opinion=False)),
+                lambda: by_model(embedded(context, reads=False)),
                 requests[::EVERY],
             ),
             (
                 "base-model",
-                lambda: by_model(embedded(context, trained=False, second_opinion=False)),
+                lambda: by_model(embedded(context, trained=False, reads=False)),
                 requests[::EVERY],
             ),
             *_commands(requests),
@@ -95,7 +96,7 @@ def answer(
         bench = benches.on(request.data)
         start = time.perf_counter()
         try:
-            plan = reviewed(planner(request, bench), request, bench)
+            plan = reviewed(planner(request, bench), bench)
         except (CellwrightError, ValueError) as error:
             # No plan is a wrong plan; it must not stop the others.
             context.say(f"{SUITE}: no plan for {request.text[:60]!r}: {error}")

@@ -51,7 +51,7 @@ def run(context: EvalContext) -> list[EvalRow]:
         folder = Path(name)
         agents: dict[str, tuple[Agent, int]] = {
             OURS: (_ours(context, embedded(context)), 1),
-            ALONE: (_ours(context, embedded(context, second_opinion=False)), EVERY),
+            ALONE: (_ours(context, embedded(context, reads=False)), EVERY),
             NAIVE: (_naive(context), EVERY),
         }
         rows: list[EvalRow] = []

@@ -1,0 +1,319 @@
+"""What a filler sees of an ask: the names it holds, and those around it that it may mean."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cellwright.agent.grammar import Ask, slot_values
+from cellwright.agent.mentions import COMMON, NEW_LABELS, column_for, comparable, singular
+from cellwright.agent.names import cell_type_names
+from cellwright.agent.router import Call
+from cellwright.tools.passport import Column, Passport, Role
+
+_WORDS = """
+cell gene marker group type population rest others other everything cluster label line tumor tumour
+sample dying dead doublet ok good bad synthetic simulated artificial virtual fake silico new same
+single individual low-quality quality all these those my our
+"""
+_NOT_TYPES = frozenset(_WORDS.split())
+_HEAD = re.compile(
+    r"(?:cells?|\w+cytes?|\w+blasts?|\w+phages?|\w+phils?|\w*glia\w*|\w*neurons?|platelets?"
+    r"|progenitors?|tregs?|epitheli\w+|endotheli\w+|stroma\w*)$"
+)
+"""How names of cell types end."""
+_BEHIND = r"T\b|B\b|NK\b|[Mm]ono|[Mm]acroph|[Mm]yelo|[Nn]aive|[Mm]emory|[Ee]ffector"
+"""What makes of a gene before it a cell type, as in 'CD8 T cells'."""
+_NEW = re.compile(
+    r"\byour (?:own )?(?:calls?|labels?|annotations?|names?|types?)|\bpredicted|\bnew labels?"
+)
+"""The labels that an annotation of the same request makes."""
+_SURFACE = re.compile(r"CD\d+[A-Za-z]{0,2}|FCGR3A")
+"""Genes that make a cell type of 'cells' behind them, as in 'CD34 cells'."""
+
+
+NEAR_ROLES: Mapping[str, tuple[Role, ...]] = {
+    "donor": ("donor", "batch"),
+    "batch": ("batch", "donor"),
+    "condition": ("condition", "tissue"),
+    "tissue": ("tissue", "condition"),
+}
+"""Roles that a column may have for another, where the data set has none of the role itself."""
+MOST_ALIKE = 3
+"""Values that one word may stand for, as 'monocytes' for those of two kinds."""
+PRONOUN = re.compile(
+    r"\b(?:they|them|these|those|their|it|its|both|same|all (?:three|four|five)|that|this|said"
+    r"|the (?:two|three|four|pair|lot|ones?))\b"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Genes, drugs and cell types that stand near an ask."""
+
+    genes: Sequence[str] = ()
+    drugs: Sequence[str] = ()
+    types: Sequence[str] = ()
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """What a filler sees.
+
+    Attributes:
+        ask: The ask.
+        passport: What the data set is.
+        role: Role of the column that the ask wants, as the reader says; empty for none.
+        detail: ``drop``, ``cell`` or ``cluster``, as the reader says.
+        unused: Names and numbers, in lower case, that stand in the ask as background.
+        new_labels: The request annotates the cells first.
+        before: Calls read for the asks before it.
+        near: Names of the asks around it, of the nearest one that has any.
+        words: The words of the ask in English, in lower case.
+    """
+
+    ask: Ask
+    passport: Passport | None
+    role: str = ""
+    detail: str = "none"
+    unused: frozenset[str] = frozenset()
+    new_labels: bool = False
+    before: Sequence[Call] = ()
+    near: Names = field(default_factory=Names)
+    words: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.words = self.ask.english.lower()
+
+    def says(self, pattern: str | re.Pattern[str]) -> bool:
+        """The words match a pattern."""
+        return re.search(pattern, self.words) is not None
+
+    @property
+    def points(self) -> bool:
+        """A pronoun stands for what was named elsewhere."""
+        return self.says(PRONOUN)
+
+    @property
+    def drugs(self) -> list[str]:
+        """Drugs named."""
+        return [one for one in self.ask.mentions.likely_drugs if one.lower() not in self.unused]
+
+    @property
+    def written(self) -> list[str]:
+        """Columns whose names the words write."""
+        return [one for one in self.ask.mentions.written if one.lower() not in self.unused]
+
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """Columns and their values that the words name."""
+        return [one for one in self.ask.mentions.members if one[1].lower() not in self.unused]
+
+    @property
+    def symbols(self) -> list[str]:
+        """Genes named, among them groups that are called as genes are ('Pvalb')."""
+        columns = {column.name for column in self.columns}
+        values = {value.lower() for _, value in self.named}
+        parts = {word for value in values for word in re.findall(r"\w+", value)} - values
+        return [
+            one
+            for one in self.ask.mentions.likely_genes
+            if one.lower() not in parts | self.unused and one not in columns
+        ]
+
+    @property
+    def genes(self) -> list[str]:
+        """Genes named; not values of columns that look like genes."""
+        values = {value.lower() for _, value in self.named}
+        positive = len(re.findall(r"\w\+(?!\w)", self.ask.english)) > 1
+        return [
+            one
+            for one in self.symbols
+            if one.lower() not in values and (positive or not self._is_type(one))
+        ]
+
+    def _is_type(self, gene: str) -> bool:
+        """What stands behind a gene makes it part of a cell type's name."""
+        behind = rf"{_BEHIND}|cells?\b" if _SURFACE.fullmatch(gene) else _BEHIND
+        return re.search(rf"\b{re.escape(gene)}\+? (?:{behind})", self.ask.english) is not None
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns of the data set."""
+        return self.passport.columns if self.passport else ()
+
+    @property
+    def meant_genes(self) -> list[str]:
+        """Genes named, or those near where this ask names none."""
+        return self.genes or list(self.near.genes)
+
+    @property
+    def meant_types(self) -> list[str]:
+        """Cell types named, or those near that a pronoun stands for."""
+        return self.types or (list(self.near.types) if self.points else [])
+
+    @property
+    def types(self) -> list[str]:
+        """Cell types named: labels of the data, else known names, else phrases with a cell noun."""
+        labels = self.members("label")
+        spelt = [singular(one.lower()) for one in labels]
+        known = cell_type_names()
+        found: list[str] = []
+        for one in self.ask.mentions.types:
+            words = set(singular(one.lower()).split())
+            if not any(words & set(re.findall(r"[\w+]+", other)) for other in spelt):
+                found += [one] if _is_type_name(one) else []
+        named = [one for one in found if singular(one.lower()) in known]
+        longer = [one for one in found if one not in named and _qualified(one, named)]
+        return apart([*labels, *longer, *(named or found)])
+
+    @property
+    def any_type(self) -> list[str]:
+        """Cell types named, or else a word that may be one."""
+        return (
+            self.types
+            or self.partial()
+            or [
+                one
+                for one in self.ask.mentions.types
+                if not set(one.lower().split()) & (_NOT_TYPES | COMMON)
+            ][:1]
+        )
+
+    def members(self, *roles: str) -> list[str]:
+        """Values that the words name, of one column of these roles: the one with most of them."""
+        return self.groups(*roles)[1]
+
+    def groups(self, *roles: str) -> tuple[str, list[str]]:
+        """The column of these roles (of any, without roles) of which most values are named."""
+        named = {value.lower() for _, value in self.named}
+        own = dict.fromkeys(name for name, _ in self.named)
+        spelt = {singular(one) for one in named}
+        best: tuple[str, list[str]] = ("", [])
+        for column in sorted(self.columns, key=lambda one: one.name not in own):
+            if roles and column.role not in roles:
+                continue
+            values = [one for one in column.values if singular(one.lower()) in spelt]
+            digits = [one for one in values if one.isdigit() and column.name not in own]
+            if len(values) - len(digits) > len(best[1]):
+                best = (column.name, [one for one in values if one not in digits])
+        order = {value.lower(): at for at, (_, value) in enumerate(self.named)}
+        return best[0], sorted(best[1], key=lambda one: order.get(one.lower(), len(order)))
+
+    def partial(self, roles: Collection[str] = ("label",), but: Sequence[str] = ()) -> list[str]:
+        """Values of which a telling word is said: 'CD4' for 'CD4 T cells', 'tumour' for 'tumor'."""
+        words = self.words.replace("tumour", "tumor")
+        said = {singular(one) for one in re.findall(r"[a-z0-9+]+", words)}
+        said -= {singular(word) for one in but for word in re.findall(r"[a-z0-9+]+", one.lower())}
+        order = {role: at for at, role in enumerate(roles)}
+        holders = [one for one in self.columns if one.role in order]
+        for column in sorted(holders, key=lambda one: order[one.role]):
+            parts = {
+                value: {singular(one) for one in re.findall(r"[a-z0-9+]+", value.lower())}
+                - _NOT_TYPES
+                for value in column.values
+                if value not in but
+            }
+            shared = Counter(word for words in parts.values() for word in words)
+            telling = {one for one in said if len(one) > 2 and 0 < shared[one] <= MOST_ALIKE}
+            found = [value for value, words in parts.items() if words & telling - COMMON]
+            if found:
+                return found
+        return []
+
+    def plain_label(self) -> str | None:
+        """A label of the data that is a common word, such as 'unknown'."""
+        label = self.passport.column("label") if self.passport else None
+        common = [one for one in (label.values if label else ()) if one.lower() in COMMON]
+        return next((one for one in common if self.says(rf"\b{re.escape(one.lower())}\b")), None)
+
+    def beside(self, value: str) -> list[str]:
+        """Other values that the words name, of the column that has a value."""
+        spelt = {singular(one.lower()) for _, one in self.named}
+        return [
+            one
+            for column in self.columns
+            if column.role == "label" and value in column.values
+            for one in column.values
+            if singular(one.lower()) in spelt and one != value
+        ]
+
+    def column(self, *, but: Sequence[str] = ()) -> str | None:
+        """The column that the ask wants.
+
+        One whose name the words write; else one of the role that the reader saw, by its name where
+        the words say that; else one of which they name a value or two.
+        """
+        skipped = {one.name for one in self.columns if one.role in but}
+        literal = [one for one in self.written if one not in skipped]
+        if literal:
+            return literal[0]
+        if self.new_labels and "label" not in but and self.says(_NEW):
+            return NEW_LABELS
+        if self.role and self.role not in but:
+            called = [
+                name for name in self.ask.mentions.columns if self._has_role(name, (self.role,))
+            ]
+            roles = NEAR_ROLES.get(self.role, (self.role,))
+            return next(iter(called), None) or column_for(
+                roles,  # type: ignore[arg-type] # roles of the reader are roles of columns
+                self.passport,
+                new_labels=self.new_labels,
+            )
+        return self._implied()
+
+    def _has_role(self, name: str, roles: Collection[str]) -> bool:
+        return any(one.name == name and one.role in roles for one in self.columns)
+
+    def _implied(self) -> str | None:
+        """The column of which at least two values are named."""
+        for role in ("condition", "tissue", "donor", "batch"):
+            name, values = self.groups(role)
+            if len(values) > 1:
+                return name
+        return None
+
+    def arm(self) -> Column | None:
+        """The column of conditions whose arms the words name or mean."""
+        for column in comparable(self.passport):
+            if set(self.members("condition")) & set(column.values):
+                return column
+        columns = comparable(self.passport)
+        if columns and self.says(r"\barms?\b|treated|untreated|treatment|condition|control group"):
+            return columns[0]
+        return None
+
+    def number(self) -> int | None:
+        """How many, where the words say it."""
+        members = {value for _, value in self.named}
+        said = slot_values("number", self.ask)
+        found = [one for one in said if one not in members and one not in self.unused]
+        return int(found[0]) if found and 0 < int(found[0]) <= 10_000 else None
+
+
+def _is_type_name(name: str) -> bool:
+    """The ontology has the name, or it ends as names of cell types do."""
+    plain = singular(name.lower())
+    if plain in _NOT_TYPES:
+        return False
+    words = set(plain.split()[:-1] if plain.endswith(" cell") else plain.split())
+    headed = not words & _NOT_TYPES and _HEAD.search(plain) is not None
+    return headed or plain in cell_type_names()
+
+
+def _qualified(name: str, known: Sequence[str]) -> bool:
+    """A known name behind a surface protein: 'CD4 T cell'."""
+    first, _, rest = name.partition(" ")
+    return rest in known and _SURFACE.fullmatch(first.rstrip("+-")) is not None
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """Names that are not parts of one another, in the order found."""
+    kept: list[str] = []
+    for one in names:
+        words = set(singular(one.lower()).split())
+        if not any(words <= set(singular(other.lower()).split()) for other in kept):
+            kept.append(one)
+    return kept

@@ -1,0 +1,192 @@
+"""Reads a request: which words ask for something, and what each ask is for.
+
+A trained tagger (``cellmodel.modeling.ask_tagger``) sees the request with names of genes, drugs and
+groups put out of sight; it knows no names, so arguments come from code (``fill``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellwright.agent.examples import make_asks
+from cellwright.agent.mentions import numbers
+from cellwright.tools.passport import Passport
+
+if TYPE_CHECKING:
+    from cellwright.cellmodel.modeling.ask_tagger import AskTagger, Tagged
+
+ROLES = ("label", "cluster", "donor", "batch", "condition", "tissue", "protocol", "species")
+PLACEHOLDERS: Mapping[str, str] = {
+    one: f"[{one.upper()}]" for one in (*ROLES, "column", "gene", "drug", "number")
+}
+"""What stands for a name of each kind."""
+LONG = 1500
+"""Characters read at once; longer requests are cut at the end of a line or sentence."""
+USED = 0.3
+"""Probability from which a name is taken for an argument of its ask, not for background."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masked:
+    """A request with names put as placeholders.
+
+    Attributes:
+        text: The text.
+        places: For each of its characters, and for its end, where that stands in the request.
+        names: By the place of a placeholder, the name behind it in lower case; a number's digits.
+    """
+
+    text: str
+    places: tuple[int, ...]
+    names: Mapping[int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadAsk:
+    """An ask as the reader sees it.
+
+    Attributes:
+        text: Its words.
+        intent: What it is most likely for.
+        share: Probability of that intent.
+        column: Role of the column that it wants; empty for none.
+        detail: ``drop``, ``cell``, ``cluster`` or ``none``; see ``lessons.QUESTIONS_PUT``.
+        unused: Names in lower case, and numbers, that it holds but does not ask about.
+        sure: Probability of the intent times that of the ask's start.
+    """
+
+    text: str
+    intent: str
+    share: float
+    column: str = ""
+    detail: str = "none"
+    unused: frozenset[str] = frozenset()
+    sure: float = 1.0
+
+
+def masked(text: str, passport: Passport | None) -> Masked:
+    """Put names of genes, drugs, groups and columns, and numbers, out of sight."""
+    (ask,) = make_asks([text], passport)
+    roles = {one.name: one.role for one in (passport.columns if passport else ())}
+    named = [
+        *((value, roles[column]) for column, value in ask.mentions.members if column in roles),
+        *((name, "column") for name in roles if len(name) > 4 or "_" in name),
+        *((name, "drug") for name in ask.mentions.likely_drugs),
+        *((name, "gene") for name in ask.mentions.likely_genes),
+    ]
+    kinds: dict[str, str] = {}
+    for name, kind in named:
+        if not name.isdigit():
+            kinds.setdefault(name.lower(), kind)
+    spans: dict[int, tuple[int, str, str]] = {}
+    if kinds:
+        either = "|".join(re.escape(one) for one in sorted(kinds, key=len, reverse=True))
+        # Not \b: Korean and Chinese letters stand right behind a name.
+        pattern = rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])"
+        for found in re.finditer(pattern, text, re.IGNORECASE):
+            name = found.group().lower()
+            spans[found.start()] = (found.end(), kinds[name], name)
+    taken = {at for start, (end, *_) in spans.items() for at in range(start, end)}
+    for start, end, digits in numbers(text):
+        if not taken & set(range(start, end)):
+            spans[start] = (end, "number", digits)
+    return _put(text, spans)
+
+
+def _put(text: str, spans: Mapping[int, tuple[int, str, str]]) -> Masked:
+    put, places, names, end = "", [], {}, 0
+    for start in sorted(spans):
+        stop, kind, name = spans[start]
+        stand_in = PLACEHOLDERS[kind]
+        put += text[end:start]
+        names[len(put)] = name
+        put += stand_in
+        places += [*range(end, start), *[start] * len(stand_in)]
+        end = stop
+    return Masked(text=put + text[end:], places=(*places, *range(end, len(text) + 1)), names=names)
+
+
+class Reader:
+    """Reads requests; the network is loaded when first used.
+
+    Args:
+        minilm: MiniLM's folder.
+        weights: Folder of the trained part; the one that ships if none is given.
+    """
+
+    def __init__(self, minilm: Path, weights: Path | None = None) -> None:
+        self._minilm, self._weights = minilm, weights or weights_folder()
+
+    @cached_property
+    def _tagger(self) -> AskTagger:
+        from cellwright.cellmodel.modeling.ask_tagger import AskTagger
+
+        return AskTagger.load(self._minilm, self._weights)
+
+    def read(self, request: str, passport: Passport | None, earlier: str = "") -> list[ReadAsk]:
+        """The asks of a request, in order.
+
+        Args:
+            request: The user's words, in English, Korean or Chinese.
+            passport: What the data set is.
+            earlier: The request before it, for follow-ups.
+
+        Raises:
+            WeightsError: MiniLM or the trained part cannot be read.
+        """
+        before = masked(earlier, passport).text if earlier else ""
+        asks = []
+        for piece in pieces(request):
+            put = masked(piece, passport)
+            for one in self._tagger.tag(put.text, before):
+                words = _trimmed(piece[put.places[one.start] : put.places[one.end]])
+                if re.search(r"\w", words):
+                    asks.append(_read(words, one, put))
+        return asks
+
+
+def _read(words: str, tagged: Tagged, put: Masked) -> ReadAsk:
+    best = {name: max(shares, key=shares.__getitem__) for name, shares in tagged.shares.items()}
+    share = tagged.shares["intent"][best["intent"]]
+    used: dict[str, float] = {}
+    for place, one in tagged.used.items():
+        name = put.names.get(place, "")
+        used[name] = max(used.get(name, 0.0), one)
+    return ReadAsk(
+        text=words,
+        intent=best["intent"],
+        share=share,
+        column="" if best["column"] == "none" else best["column"],
+        detail=best["detail"],
+        unused=frozenset(name for name, one in used.items() if one < USED),
+        sure=share * tagged.start_share,
+    )
+
+
+def pieces(request: str) -> Sequence[str]:
+    """A request in pieces of at most ``LONG`` characters."""
+    left, found = request.strip(), []
+    while len(left) > LONG:
+        cut = max(left.rfind(mark, 0, LONG) for mark in ("\n", ". ", "。", " "))
+        cut = cut + 1 if cut > 0 else LONG
+        found.append(left[:cut])
+        left = left[cut:]
+    return [*found, left]
+
+
+def _trimmed(words: str) -> str:
+    """The words of an ask without what joins it to the next."""
+    plain = words.strip(" \t\n,;:、，；").strip()
+    joins = r"(?:,?\s+(?:and|then|plus|also|&|\+|->|/|\|)|\s*[-•*]|\s*\()$"
+    return re.sub(joins, "", plain, flags=re.IGNORECASE).strip(" \t\n,;:、，；")
+
+
+def weights_folder() -> Path:
+    """Folder of the trained part that ships."""
+    return Path(str(resources.files("cellwright.agent"))) / "weights" / "reader"

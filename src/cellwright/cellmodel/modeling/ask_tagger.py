@@ -1,0 +1,272 @@
+"""MiniLM with heads that find what a request asks for: where each ask starts, and what it wants.
+
+Tokens see the whole request, so an ask is read with what stands around it. The encoder keeps its
+weights; LoRA updates, the heads, and vectors of added tokens (placeholders of names, and Korean and
+Chinese characters, which MiniLM spells out or does not know) are trained and stored, a few MB.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cellwright.errors import WeightsError
+
+WEIGHTS, CONFIG = "ask_tagger.safetensors", "ask_tagger.json"
+TARGETS = ("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense")
+LONGEST = 500
+"""Tokens read at once; MiniLM has 512 places."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggerConfig:
+    """What the trained part of a tagger was made with.
+
+    Attributes:
+        heads: Classes of each question that is put to an ask, by the question's name.
+        tokens: Tokens added to the encoder's.
+        rank: Rank of the updates of the linear layers.
+    """
+
+    heads: Mapping[str, tuple[str, ...]]
+    tokens: tuple[str, ...]
+    rank: int = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A text as tokens.
+
+    Attributes:
+        ids: (T,) tokens, those of the text before it included.
+        starts: (T,) where each token starts in the text; -1 for tokens that are not of the text.
+        whole: (T,) the token begins a word, or is a Korean or Chinese character.
+        names: (T,) the token stands for a name.
+    """
+
+    ids: tuple[int, ...]
+    starts: tuple[int, ...]
+    whole: tuple[bool, ...]
+    names: tuple[bool, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagged:
+    """One ask of a text.
+
+    Attributes:
+        start: Its first character.
+        end: Behind its last.
+        shares: For each question, the probability of each class.
+        used: For each placeholder in it, by its first character, the probability that the ask is
+            about what stands behind it.
+        start_share: Probability that an ask starts there.
+    """
+
+    start: int
+    end: int
+    shares: Mapping[str, Mapping[str, float]]
+    used: Mapping[int, float]
+    start_share: float
+
+
+class AskTagger(nn.Module):
+    """The network.
+
+    Args:
+        encoder: MiniLM.
+        tokenizer: Its tokenizer.
+        config: Classes and added tokens.
+    """
+
+    def __init__(self, encoder: Any, tokenizer: Any, config: TaggerConfig) -> None:
+        super().__init__()
+        from peft import LoraConfig, inject_adapter_in_model
+        from tokenizers import AddedToken
+
+        self.config = config
+        self.tokenizer = tokenizer
+        self.n_known = len(tokenizer)
+        # Placeholders and characters are found before the text is put in lower case.
+        tokenizer.add_tokens([AddedToken(one, normalized=False) for one in config.tokens])
+        for weights in encoder.parameters():
+            weights.requires_grad = False
+        lora = LoraConfig(
+            r=config.rank,
+            lora_alpha=2 * config.rank,
+            lora_dropout=0.0,
+            target_modules=list(TARGETS),
+        )
+        self.encoder = inject_adapter_in_model(lora, encoder)
+        width = encoder.config.hidden_size
+        self.added = nn.Embedding(max(len(config.tokens), 1), width)
+        known = encoder.get_input_embeddings().weight
+        nn.init.normal_(self.added.weight, std=float(known.std()))
+        self._stand_ins = frozenset(
+            self.n_known + at for at, one in enumerate(config.tokens) if len(one) > 1
+        )
+        self.start = nn.Linear(width, 1)
+        self.used = nn.Linear(width, 1)
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(width, len(classes)) for name, classes in config.heads.items()}
+        )
+
+    @classmethod
+    def fresh(cls, folder: Path, config: TaggerConfig) -> AskTagger:
+        """A tagger to be trained.
+
+        Args:
+            folder: MiniLM's folder.
+            config: Classes and added tokens.
+
+        Raises:
+            WeightsError: The folder does not hold MiniLM.
+        """
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            encoder = AutoModel.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError) as error:
+            msg = f"MiniLM cannot be read from {folder}: {error}"
+            raise WeightsError(msg) from error
+        return cls(encoder, tokenizer, config)
+
+    @classmethod
+    def load(cls, folder: Path, weights: Path) -> AskTagger:
+        """A trained tagger.
+
+        Args:
+            folder: MiniLM's folder.
+            weights: Folder of the trained part.
+
+        Raises:
+            WeightsError: Either cannot be read, or they do not fit.
+        """
+        from safetensors.torch import load_file
+
+        try:
+            said = json.loads((weights / CONFIG).read_text("utf-8"))
+            state = load_file(weights / WEIGHTS)
+        except (OSError, ValueError) as error:
+            msg = f"No trained tagger can be read from {weights}: {error}"
+            raise WeightsError(msg) from error
+        config = TaggerConfig(
+            heads={name: tuple(classes) for name, classes in said["heads"].items()},
+            tokens=tuple(said["tokens"]),
+            rank=said["rank"],
+        )
+        tagger = cls.fresh(folder, config)
+        names = tagger.trained().keys()
+        if names != state.keys():
+            msg = f"The tagger in {weights} was trained for another encoder than {folder}."
+            raise WeightsError(msg)
+        tagger.load_state_dict({name: one.float() for name, one in state.items()}, strict=False)
+        return tagger.eval()
+
+    def trained(self) -> Mapping[str, Tensor]:
+        """What training changes, by name."""
+        learnt = {name for name, one in self.named_parameters() if one.requires_grad}
+        return {name: one for name, one in self.state_dict().items() if name in learnt}
+
+    def save(self, folder: Path) -> None:
+        """Write the trained part, in 16 bits."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: one.half().contiguous() for name, one in self.trained().items()},
+            folder / WEIGHTS,
+        )
+        said = json.dumps(asdict(self.config), ensure_ascii=False, indent=1)
+        (folder / CONFIG).write_text(said, "utf-8")
+
+    def encode(self, text: str, before: str = "") -> Encoded:
+        """Tokens of a text, behind those of the text before it."""
+        tok = self.tokenizer
+        head = [tok.cls_token_id]
+        if before:
+            head += tok.encode(before, add_special_tokens=False)[: LONGEST // 4]
+            head.append(tok.sep_token_id)
+        read = tok(text, add_special_tokens=False, return_offsets_mapping=True)
+        room = LONGEST - len(head) - 1
+        ids, spans = read["input_ids"][:room], read["offset_mapping"][:room]
+        begins = [
+            one >= self.n_known
+            or at == 0
+            or not (text[span[0]].isalnum() and text[span[0] - 1].isalnum())
+            for at, (one, span) in enumerate(zip(ids, spans, strict=True))
+        ]  # fmt: skip
+        return Encoded(
+            ids=(*head, *ids, tok.sep_token_id),
+            starts=(*[-1] * len(head), *(span[0] for span in spans), -1),
+            whole=(*[False] * len(head), *begins, False),
+            names=(*[False] * len(head), *(one in self._stand_ins for one in ids), False),
+        )
+
+    def states(self, batch: Sequence[Encoded]) -> Tensor:
+        """(N, T, D) states of the tokens of texts, padded to the longest."""
+        longest = max(len(one.ids) for one in batch)
+        ids = torch.full((len(batch), longest), self.tokenizer.pad_token_id)
+        mask = torch.zeros((len(batch), longest), dtype=torch.long)
+        for row, one in enumerate(batch):
+            ids[row, : len(one.ids)] = torch.tensor(one.ids)
+            mask[row, : len(one.ids)] = 1
+        is_added = ids >= self.n_known
+        vectors = self.encoder.get_input_embeddings()(ids.masked_fill(is_added, 0))
+        more = self.added((ids - self.n_known).clamp(min=0))
+        vectors = torch.where(is_added.unsqueeze(-1), more, vectors)
+        out: Tensor = self.encoder(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
+        return out
+
+    @torch.inference_mode()
+    def tag(self, text: str, before: str = "", *, threshold: float = 0.5) -> list[Tagged]:
+        """The asks of a text, which share out all of it.
+
+        Args:
+            text: A request, with names put as placeholders.
+            before: The request before it, for follow-ups.
+            threshold: Probability from which an ask is taken to start.
+        """
+        read = self.encode(text, before)
+        inside = [at for at, start in enumerate(read.starts) if start >= 0]
+        if not inside:
+            return []
+        states = self.states([read])[0]
+        shares = torch.sigmoid(self.start(states)[:, 0])
+        used = torch.sigmoid(self.used(states)[:, 0])
+        cuts = [
+            at for at in inside if read.whole[at] and at != inside[0] and shares[at] >= threshold
+        ]
+        bounds = [inside[0], *cuts, inside[-1] + 1]
+        found = []
+        for first, last in pairwise(bounds):
+            pooled = states[first:last].mean(0)
+            found.append(
+                Tagged(
+                    start=0 if first == inside[0] else read.starts[first],
+                    end=len(text) if last == inside[-1] + 1 else read.starts[last],
+                    shares={name: self._shares(name, pooled) for name in self.config.heads},
+                    used={
+                        read.starts[at]: float(used[at])
+                        for at in range(first, last)
+                        if read.names[at]
+                    },
+                    start_share=1.0 if first == inside[0] else float(shares[first]),
+                )
+            )
+        return found
+
+    def _shares(self, head: str, pooled: Tensor) -> Mapping[str, float]:
+        shares = torch.softmax(self.heads[head](pooled), -1).tolist()
+        return dict(zip(self.config.heads[head], shares, strict=True))

@@ -1,0 +1,200 @@
+"""Training the tagger of requests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cellwright.cellmodel.modeling.ask_tagger import AskTagger, Encoded, TaggerConfig
+from cellwright.cellmodel.training.language import rate_at
+
+Progress = Callable[[int, int, float], None]
+"""Called with the step, the steps in all and the loss."""
+Answers = Mapping[str, frozenset[str]]
+POOL = 8
+"""Batches drawn at once."""
+STARTS = 10.0
+"""Weight of the loss of starts beside that of each question."""
+Draw = Callable[[random.Random], "TaggedText"]
+"""Draws a text to train on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggedText:
+    """A text with its asks.
+
+    Attributes:
+        text: The request, with names put as placeholders.
+        before: The request before it; empty for a first one.
+        starts: Where its asks start, from the second on.
+        answers: For each ask, the classes that are right alike, by question; a question of which
+            nothing is known is left out.
+        used: For placeholders, by their first character, whether their ask is about them.
+    """
+
+    text: str
+    before: str
+    starts: tuple[int, ...]
+    answers: tuple[Answers, ...]
+    used: Mapping[int, bool] = field(default_factory=dict)
+
+
+Batch = tuple[list[TaggedText], list[Encoded]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggerRecipe:
+    """How a tagger is trained.
+
+    Attributes:
+        steps: Updates.
+        batch: Texts a step.
+        rate: Highest learning rate of the updates; heads and added tokens have five times it.
+        warmup: Share of the steps in which the rate rises.
+        seed: Seed of order and initial values.
+    """
+
+    steps: int = 1500
+    batch: int = 32
+    rate: float = 1.5e-3
+    warmup: float = 0.05
+    seed: int = 0
+
+
+def train_tagger(
+    folder: Path,
+    config: TaggerConfig,
+    draw: Draw,
+    recipe: TaggerRecipe,
+    *,
+    kept: Path | None = None,
+    progress: Progress | None = None,
+) -> AskTagger:
+    """Train a tagger on texts as they are drawn; an interrupted run goes on from its checkpoint.
+
+    The loss is the cross-entropy of starts, over all tokens that may be one, plus that of each
+    question on the true asks; of several right classes the sum of probabilities counts.
+
+    Args:
+        folder: MiniLM's folder.
+        config: Questions and added tokens.
+        draw: Draws a text.
+        recipe: How to train.
+        kept: File of the checkpoint; None keeps none.
+        progress: Called after every step.
+    """
+    torch.manual_seed(recipe.seed)
+    tagger = AskTagger.fresh(folder, config).train()
+    parts = (tagger.start, tagger.used, tagger.heads)
+    heads = [tagger.added.weight, *(one for part in parts for one in part.parameters())]
+    known = {id(one) for one in heads}
+    updates = [one for one in tagger.parameters() if one.requires_grad and id(one) not in known]
+    optimiser = torch.optim.AdamW(
+        [{"params": updates, "lr": recipe.rate}, {"params": heads, "lr": 5 * recipe.rate}],
+        weight_decay=0.01,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: rate_at(step / recipe.steps, recipe.warmup)
+    )
+    state = {"optimiser": optimiser, "schedule": schedule, "tagger": tagger}
+    batches: list[Batch] = []
+    for step in range(_resume(kept, state, recipe) + 1, recipe.steps + 1):
+        if not batches:
+            # Each pool has draws of its own, so that a resumed run goes on with the same texts.
+            rng = random.Random(f"{recipe.seed} {step}")
+            batches = _batches([draw(rng) for _ in range(POOL * recipe.batch)], tagger, recipe, rng)
+        texts, read = batches.pop()
+        loss = _loss(tagger, tagger.states(read), texts, read)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call] # torch does not say
+        torch.nn.utils.clip_grad_norm_([*updates, *heads], 1.0)
+        optimiser.step()
+        schedule.step()
+        if progress:
+            progress(step, recipe.steps, float(loss.detach()))
+        if kept and not batches:
+            _keep(kept, state, recipe, step)
+    return tagger.eval()
+
+
+def _keep(path: Path, state: Mapping[str, Any], recipe: TaggerRecipe, step: int) -> None:
+    """Write a checkpoint, at the end of a pool of batches."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts = {name: one.state_dict() for name, one in state.items() if name != "tagger"}
+    parts["tagger"] = dict(state["tagger"].trained())
+    new = path.with_suffix(".tmp")
+    torch.save({"step": step, "recipe": asdict(recipe), **parts}, new)
+    new.replace(path)
+
+
+def _resume(path: Path | None, state: Mapping[str, Any], recipe: TaggerRecipe) -> int:
+    """The step of a checkpoint that was taken up; 0 without one, or with one of another recipe."""
+    if path is None or not path.is_file():
+        return 0
+    found = torch.load(path, weights_only=True)
+    if found["recipe"] != asdict(recipe):
+        return 0
+    state["tagger"].load_state_dict(found["tagger"], strict=False)
+    state["optimiser"].load_state_dict(found["optimiser"])
+    state["schedule"].load_state_dict(found["schedule"])
+    return int(found["step"])
+
+
+def _batches(
+    texts: Sequence[TaggedText], tagger: AskTagger, recipe: TaggerRecipe, rng: random.Random
+) -> list[Batch]:
+    """Batches of texts of like length, in random order: little is spent on padding."""
+    read = [(one, tagger.encode(one.text, one.before)) for one in texts]
+    read.sort(key=lambda pair: len(pair[1].ids))
+    found = [
+        ([one for one, _ in some], [ids for _, ids in some])
+        for start in range(0, len(read), recipe.batch)
+        if (some := read[start : start + recipe.batch])
+    ]
+    rng.shuffle(found)
+    return found
+
+
+def _loss(
+    tagger: AskTagger, states: Tensor, texts: Sequence[TaggedText], read: Sequence[Encoded]
+) -> Tensor:
+    starts, wanted, pooled, named, used = [], [], [], [], []
+    answers: list[Answers] = []
+    scores = tagger.start(states)[..., 0]
+    for row, (text, one) in enumerate(zip(texts, read, strict=True)):
+        inside = [at for at, start in enumerate(one.starts) if start >= 0]
+        begins = [at for at in inside if one.whole[at] and at != inside[0]]
+        marks = [at for at in begins if one.starts[at] in text.starts]
+        starts.append(scores[row, begins])
+        wanted.append(torch.tensor([float(at in set(marks)) for at in begins]))
+        known = [at for at in inside if one.names[at] and one.starts[at] in text.used]
+        named.append(states[row, known])
+        used += [float(text.used[one.starts[at]]) for at in known]
+        if len(marks) != len(text.starts):  # cut off behind the longest text that is read
+            continue
+        bounds = [inside[0], *marks, inside[-1] + 1]
+        pooled += [states[row, first:last].mean(0) for first, last in pairwise(bounds)]
+        answers += text.answers
+    # A request has dozens of places where an ask might start, and few where one does.
+    loss = STARTS * functional.binary_cross_entropy_with_logits(
+        torch.cat(starts), torch.cat(wanted)
+    )
+    if used:
+        scores = tagger.used(torch.cat(named))[:, 0]
+        loss = loss + functional.binary_cross_entropy_with_logits(scores, torch.tensor(used))
+    asks = torch.stack(pooled)
+    for name, classes in tagger.config.heads.items():
+        known = [at for at, one in enumerate(answers) if name in one]
+        if known:
+            logs = torch.log_softmax(tagger.heads[name](asks[known]), -1)
+            right = torch.tensor([[one in answers[at][name] for one in classes] for at in known])
+            loss = loss - torch.logsumexp(logs.masked_fill(~right, -torch.inf), -1).mean()
+    return loss

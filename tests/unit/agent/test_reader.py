@@ -1,0 +1,112 @@
+import random
+
+import pytest
+
+from cellwright.agent.lessons import (
+    Lessons,
+    answers_of,
+    lesson_of,
+    wording_lessons,
+    written_lessons,
+)
+from cellwright.agent.notation import read_requests, read_wanted
+from cellwright.agent.reader import LONG, Reader, masked, pieces
+from cellwright.agent.sample_passports import PASSPORTS, datasets
+from cellwright.cellmodel.modeling.ask_tagger import Tagged
+
+DATA = PASSPORTS[0][2]  # human PBMC with cell_type, sample_id and stim
+
+
+def test_names_are_put_out_of_sight_and_found_again() -> None:
+    text = "violins of INS by sample_id for the NK cells, and 40 cells under erlotinib"
+    put = masked(text, DATA)
+    assert put.text == (
+        "violins of [GENE] by [COLUMN] for the [LABEL], and [NUMBER] cells under [DRUG]"
+    )
+    assert list(put.names.values()) == ["ins", "sample_id", "nk cells", "40", "erlotinib"]
+    for place in put.names:
+        start = put.places[place]
+        assert text[start:].lower().startswith(put.names[place])
+    assert put.places[-1] == len(text)
+
+
+def test_names_are_found_between_korean_letters() -> None:
+    assert masked("CD3D를 그려줘", None).text == "[GENE]를 그려줘"
+
+
+def test_long_requests_are_cut_between_sentences_and_nothing_is_lost() -> None:
+    request = "Draw a umap of the cells. " * 200
+    cut = pieces(request)
+    assert "".join(cut) == request.strip()
+    assert all(len(one) <= LONG and one.endswith((" ", ".")) for one in cut)
+
+
+class Halves:
+    """A tagger that takes every request for two asks, of which the second's name is background."""
+
+    def tag(self, text: str, before: str = "") -> list[Tagged]:
+        middle = text.index(", and ") + 2
+        shares = {"intent": {"umap": 0.75, "find": 0.25}, "column": {"none": 0.1, "donor": 0.9},
+                  "detail": {"none": 1.0}}  # fmt: skip
+        used = {at: 0.9 for at in range(middle) if text[at] == "["}
+        unused = {at: 0.1 for at in range(middle, len(text)) if text[at] == "["}
+        return [
+            Tagged(start=0, end=middle, shares=shares, used=used, start_share=1.0),
+            Tagged(start=middle, end=len(text), shares=shares, used=unused, start_share=0.5),
+        ]
+
+
+def test_asks_come_in_the_words_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(minilm=None)  # type: ignore[arg-type]
+    monkeypatch.setitem(reader.__dict__, "_tagger", Halves())
+    first, second = reader.read("INS on a map, and GCG too. Thanks 1500.", DATA)
+    assert (first.text, second.text) == ("INS on a map", "and GCG too. Thanks 1500.")
+    assert (first.intent, first.share, first.column, first.detail) == (
+        "umap",
+        0.75,
+        "donor",
+        "none",
+    )
+    assert first.unused == frozenset()
+    assert second.unused == {"gcg", "1500"}
+    assert (first.sure, second.sure) == (0.75, 0.375)
+
+
+def test_lessons_say_what_each_ask_wants() -> None:
+    (request,) = read_requests(
+        "compound english - x :: At 9 am: INS per donor {plot kind=violin genes=INS "
+        "color_by=sample_id}, without the B cells {subset groups=B cells drop=yes}, then {refuse}"
+    )
+    lesson = lesson_of(request, DATA)
+    assert lesson.text == "At [NUMBER] am: [GENE] per donor, without the [LABEL], then"
+    assert [lesson.text[start:] for start in lesson.starts] == ["without the [LABEL], then", "then"]
+    violin, subset, refusal = lesson.answers
+    assert (violin["intent"], violin["column"]) == ({"violin"}, {"donor"})
+    assert (subset["intent"], subset["detail"]) == ({"subset"}, {"drop"})
+    assert len(refusal["intent"]) == 3
+    used = {lesson.text[place:].split("]")[0]: one for place, one in lesson.used.items()}
+    assert used == {"[NUMBER": False, "[GENE": True, "[LABEL": True}
+
+
+def test_what_may_be_anything_teaches_nothing() -> None:
+    fits = (read_wanted("plot kind=umap color_by?=any"),)
+    assert answers_of(fits, DATA) == {"intent": {"umap"}}
+
+
+def test_texts_that_are_put_together_keep_their_starts_and_names() -> None:
+    wordings = wording_lessons(1, 1)[:60]
+    lessons = Lessons(written_lessons()[:300], wordings)
+    rng = random.Random(2)
+    several = 0
+    for _ in range(200):
+        text = lessons.draw(rng)
+        assert len(text.answers) == len(text.starts) + 1
+        assert all(text.text[place] == "[" for place in text.used)
+        assert all(0 < start < len(text.text) for start in text.starts)
+        several += len(text.starts) > 0
+    assert several > 80
+
+
+def test_every_written_request_is_about_a_known_data_set() -> None:
+    assert len(written_lessons()) > 2000
+    assert {"pbmc3k_2638", "kang_pbmc_ctrl_12261"} <= datasets().keys()

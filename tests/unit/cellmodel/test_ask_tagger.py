@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from cellwright.cellmodel.modeling.ask_tagger import AskTagger, TaggerConfig
+from cellwright.cellmodel.training.ask_tagger import TaggedText, TaggerRecipe, train_tagger
+from cellwright.errors import WeightsError
+
+CONFIG = TaggerConfig(heads={"intent": ("draw", "count")}, tokens=("[GENE]", "세"), rank=4)
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "draw", "count", "and", "of", ",", "now"]
+
+
+@pytest.fixture
+def minilm(tmp_path: Path) -> Path:
+    """A tiny encoder in MiniLM's form."""
+    torch.manual_seed(0)
+    folder = tmp_path / "minilm"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=len(WORDS), intermediate_size=64, **shape)).save_pretrained(
+        folder
+    )
+    return folder
+
+
+def draw(rng) -> TaggedText:
+    """'draw of X and count X' in random order: each verb starts an ask of its own kind."""
+    verbs = [rng.choice(["draw", "count"]) for _ in range(rng.randint(1, 3))]
+    text, starts = f"{verbs[0]} of [GENE]", []
+    for verb in verbs[1:]:
+        text += " and "
+        starts.append(len(text))
+        text += f"{verb} [GENE]"
+    places = [at for at in range(len(text)) if text[at] == "["]
+    used = {at: text[at - 3 : at] != "of " for at in places}
+    answers = tuple({"intent": frozenset({verb})} for verb in verbs)
+    return TaggedText(text=text, before="now", starts=tuple(starts), answers=answers, used=used)
+
+
+def test_a_tagger_learns_where_asks_start_and_what_they_are_for(
+    minilm: Path, tmp_path: Path
+) -> None:
+    tagger = train_tagger(minilm, CONFIG, draw, TaggerRecipe(steps=150, batch=16, rate=1e-2))
+    tagger.save(tmp_path / "kept")
+    text = "draw of [GENE] and count [GENE]"
+    for one in (tagger, AskTagger.load(minilm, tmp_path / "kept")):
+        first, second = one.tag(text, "now")
+        assert text[first.start : first.end] == "draw of [GENE] and "
+        assert text[second.start : second.end] == "count [GENE]"
+        assert first.shares["intent"]["draw"] > 0.5
+        assert second.shares["intent"]["count"] > 0.5
+        assert first.used[8] < 0.5 < second.used[25]
+
+
+def test_added_tokens_are_single_and_begin_an_ask_anywhere(minilm: Path) -> None:
+    read = AskTagger.fresh(minilm, CONFIG).encode("[GENE]세세 drawdraw", "count")
+    assert sum(read.names) == 1
+    whole = [start for start, one in zip(read.starts, read.whole, strict=True) if one]
+    assert whole == [0, 6, 7, 9]
+    assert len(read.ids) == len(read.starts) == len(read.whole) == len(read.names)
+
+
+def test_an_empty_text_asks_nothing(minilm: Path) -> None:
+    assert AskTagger.fresh(minilm, CONFIG).tag("") == []
+
+
+def test_what_cannot_be_read_says_so(minilm: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="MiniLM cannot be read"):
+        AskTagger.fresh(tmp_path / "nowhere", CONFIG)
+    with pytest.raises(WeightsError, match="No trained tagger"):
+        AskTagger.load(minilm, tmp_path)
+
+
+def test_a_killed_run_goes_on_with_the_same_texts(minilm: Path, tmp_path: Path) -> None:
+    recipe = TaggerRecipe(steps=20, batch=4)
+    whole = train_tagger(minilm, CONFIG, draw, recipe)
+
+    def stop(step: int, _steps: int, _loss: float) -> None:
+        if step == 17:
+            raise KeyboardInterrupt
+
+    kept = tmp_path / "kept" / "tagger.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train_tagger(minilm, CONFIG, draw, recipe, kept=kept, progress=stop)
+    taken: list[int] = []
+    again = train_tagger(
+        minilm, CONFIG, draw, recipe, kept=kept, progress=lambda step, *_: taken.append(step)
+    )
+    assert taken[0] == 17
+    for name, one in whole.trained().items():
+        torch.testing.assert_close(again.trained()[name], one)
