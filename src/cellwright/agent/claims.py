@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cellwright.errors import ReportError
 from cellwright.tools.spec import Claim, Table
 
+if TYPE_CHECKING:
+    from cellwright.agent.words import Language, Wording
+
 PLACEHOLDER = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
+"""A fact in a template: ``{pointer}`` or ``{pointer:format}``."""
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-CITATION = re.compile(r"\bPMID\b|\bdoi\b|\bet al\b", re.IGNORECASE)
+CITATION = re.compile(r"(?<![a-z])(?:PMID|doi|et al)(?![a-z])", re.IGNORECASE)
 UNITS = ("log1p", "CP10k", "10x", "ln IC50", "IC50", "z-score")
 """Words with a digit that are names of units, not measurements."""
 
@@ -34,10 +38,18 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """A claim with its facts filled in."""
+    """A claim with its facts filled in.
+
+    Attributes:
+        segments: Own words and facts, in order.
+        kind: As the claim's.
+        language: The language of its words; English where it quotes a sentence that has no
+            translation.
+    """
 
     segments: tuple[Segment, ...]
     kind: Literal["finding", "caveat"] = "finding"
+    language: Language = "english"
 
     @property
     def text(self) -> str:
@@ -55,7 +67,11 @@ class Grid:
 
 
 def bind(
-    claim: Claim, artifact: str, result: Mapping[str, Any], symbols: frozenset[str]
+    claim: Claim,
+    artifact: str,
+    result: Mapping[str, Any],
+    symbols: frozenset[str],
+    wording: Wording | None = None,
 ) -> Sentence:
     """Fill a claim from a stored result.
 
@@ -64,21 +80,38 @@ def bind(
         artifact: Id of the stored result.
         result: Its content.
         symbols: Gene symbols; none may stand in the claim's own words.
+        wording: Translations; a claim that has none stays English.
 
     Raises:
         ReportError: A placeholder points nowhere, or the claim's own words hold a number, a gene
             or a citation that no artifact backs.
     """
+    own = wording.template(claim.template) if wording else None
+    if own is None:
+        wording = None
+    template = own or claim.template
     segments, at = [], 0
-    for match in PLACEHOLDER.finditer(claim.template):
-        segments.append(_words(claim.template[at : match.start()], claim, symbols))
-        segments.append(quote(artifact, result, match[1].strip(), match[2] or ""))
+    for match in PLACEHOLDER.finditer(template):
+        segments.append(_words(template[at : match.start()], template, symbols))
+        segments.append(quote(artifact, result, match[1].strip(), match[2] or "", wording))
         at = match.end()
-    segments.append(_words(claim.template[at:], claim, symbols))
-    return Sentence(segments=tuple(one for one in segments if one.text), kind=claim.kind)
+    segments.append(_words(template[at:], template, symbols))
+    language: Language = "english"
+    if wording and not any(one.artifact and _is_english(one.text) for one in segments):
+        language = wording.language
+    return Sentence(
+        segments=tuple(one for one in segments if one.text), kind=claim.kind, language=language
+    )
 
 
-def bind_table(table: Table, artifact: str, result: Mapping[str, Any]) -> Grid:
+def _is_english(text: str) -> bool:
+    """A fact is a whole sentence that was not put into another language."""
+    return text.endswith(".") and " " in text and not re.search("[㐀-鿿가-힣]", text)
+
+
+def bind_table(
+    table: Table, artifact: str, result: Mapping[str, Any], wording: Wording | None = None
+) -> Grid:
     """Fill a table from a stored result.
 
     Raises:
@@ -93,13 +126,20 @@ def bind_table(table: Table, artifact: str, result: Mapping[str, Any]) -> Grid:
         cells = []
         for column, _heading in table.columns:
             name, _, spec = column.partition(":")
-            cells.append(quote(artifact, result, f"{table.rows}.{index}.{name}", spec))
+            cells.append(quote(artifact, result, f"{table.rows}.{index}.{name}", spec, wording))
         rows.append(tuple(cells))
-    headings = tuple(heading for _field, heading in table.columns)
-    return Grid(title=table.title, headings=headings, rows=tuple(rows))
+    say = wording.say if wording else str
+    headings = tuple(say(heading) for _field, heading in table.columns)
+    return Grid(title=say(table.title), headings=headings, rows=tuple(rows))
 
 
-def quote(artifact: str, result: Mapping[str, Any], pointer: str, spec: str) -> Segment:
+def quote(
+    artifact: str,
+    result: Mapping[str, Any],
+    pointer: str,
+    spec: str,
+    wording: Wording | None = None,
+) -> Segment:
     """Read one fact out of a stored result and format it.
 
     Raises:
@@ -107,7 +147,7 @@ def quote(artifact: str, result: Mapping[str, Any], pointer: str, spec: str) -> 
     """
     try:
         value = resolve(result, pointer)
-        text = show(value, spec)
+        text = show(wording.value(pointer, value) if wording else value, spec)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         msg = (
             f"A claim quotes '{pointer}' of {artifact}, which cannot be read "
@@ -155,7 +195,7 @@ def unbacked(text: str, facts: Sequence[str], symbols: frozenset[str]) -> list[s
     """
     backed = " ".join(facts)
     numbers = set(NUMBER.findall(backed))
-    words = set(re.findall(r"[\w.-]+", backed))
+    words = set(re.findall(r"[A-Za-z0-9_.-]+", backed))
     plain = _without_units(text)
     strays = [number for number in NUMBER.findall(plain) if number not in numbers]
     strays += [word for word in _gene_words(plain, symbols) if word not in words]
@@ -177,11 +217,11 @@ def citations(result: object) -> Iterator[dict[str, Any]]:
             yield from citations(value)
 
 
-def _words(text: str, claim: Claim, symbols: frozenset[str]) -> Segment:
+def _words(text: str, template: str, symbols: frozenset[str]) -> Segment:
     strays = unbacked(text, (), symbols)
     if strays:
         msg = (
-            f"A claim says {', '.join(strays)} in its own words: '{claim.template}'. "
+            f"A claim says {', '.join(strays)} in its own words: '{template}'. "
             "Facts must be quoted from the result by a placeholder."
         )
         raise ReportError(msg)
@@ -195,5 +235,5 @@ def _without_units(text: str) -> str:
 
 
 def _gene_words(text: str, symbols: frozenset[str]) -> list[str]:
-    words = re.findall(r"\b[A-Z][A-Z0-9-]{2,}\b", text)
+    words = re.findall(r"(?<![A-Za-z0-9_])[A-Z][A-Z0-9-]{2,}(?![A-Za-z0-9_])", text)
     return [word for word in words if word in symbols]

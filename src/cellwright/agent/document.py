@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cellwright.agent.claims import Grid, Segment, Sentence, bind, bind_table, citations
 from cellwright.agent.plan import Plan, PlanStep
 from cellwright.agent.state import LedgerEntry, Outcome, State
-from cellwright.agent.words import Language, language_of
+from cellwright.agent.words import Language, Wording, language_of, wording
 from cellwright.artifacts import ArtifactRef
 from cellwright.tools.passport import Passport
 
@@ -86,6 +86,8 @@ class Document:
         sections: One for each step, in order.
         references: Every citation.
         reproducibility: Pairs of name and value.
+        worded: A summary that a language model has worded, each line with a step it is about.
+        worded_by: That model; empty when the summary is the tools' own.
     """
 
     request: str
@@ -95,9 +97,16 @@ class Document:
     sections: tuple[Section, ...]
     references: tuple[Reference, ...]
     reproducibility: tuple[tuple[str, str], ...]
+    worded: tuple[tuple[str, Sentence], ...] = ()
+    worded_by: str = ""
 
     @property
     def answer(self) -> tuple[tuple[str, Sentence], ...]:
+        """The short answer, each line with the id of its step."""
+        return self.worded or self.leading
+
+    @property
+    def leading(self) -> tuple[tuple[str, Sentence], ...]:
         """The leading findings of each step that the user asked for, with the step's id."""
         return tuple(
             (section.step.id, sentence)
@@ -110,6 +119,15 @@ class Document:
     def language(self) -> Language:
         """The language of the request."""
         return language_of(self.request)
+
+    @property
+    def partly_english(self) -> bool:
+        """Some findings have no translation into the language of the request."""
+        return any(
+            sentence.language != self.language
+            for section in self.sections
+            for sentence in (*section.sentences, *section.caveats)
+        )
 
 
 def _next_record(sentence: Sentence) -> bool:
@@ -128,8 +146,10 @@ def compose(state: State, bench: Workbench) -> Document:
     ended = {one["step"]: Outcome.model_validate(one) for one in state.get("outcomes") or []}
     symbols = _symbols(bench)
     references: list[Reference] = []
+    words = wording(language_of(state["request"]))
+    worded = state.get("summary") or {}
     sections = [
-        _section(step, ended[step.id], bench, symbols, references)
+        _section(step, ended[step.id], bench, symbols, references, words=words)
         for step in plan.steps
         if step.id in ended
     ]
@@ -141,7 +161,14 @@ def compose(state: State, bench: Workbench) -> Document:
         sections=tuple(sections),
         references=tuple(references),
         reproducibility=_reproducibility(state, bench),
+        worded=tuple((one["step"], _sentence(one)) for one in worded.get("lines", ())),
+        worded_by=worded.get("by", ""),
     )
+
+
+def _sentence(line: Mapping[str, Any]) -> Sentence:
+    """A line of a worded summary, as the state keeps it."""
+    return Sentence(segments=tuple(Segment(**one) for one in line["segments"]))
 
 
 def _section(
@@ -150,20 +177,28 @@ def _section(
     bench: Workbench,
     symbols: frozenset[str],
     references: list[Reference],
+    *,
+    words: Wording | None,
 ) -> Section:
     if outcome.status != "done":
         return Section(step=step, outcome=outcome)
     stored = bench.store.get_json(outcome.result)
     result = bench.spec(step.tool).result.model_validate(stored)
-    bound = [bind(claim, outcome.result, stored, symbols) for claim in result.claims()]
-    grids = [bind_table(table, outcome.result, stored) for table in result.report_tables()]
+    bound = [bind(claim, outcome.result, stored, symbols, words) for claim in result.claims()]
+    grids = [bind_table(table, outcome.result, stored, words) for table in result.report_tables()]
+    figures = result.figures
+    if words:
+        figures = tuple(
+            one.model_copy(update={"summary": words.value("summary", one.summary)})
+            for one in figures
+        )
     return Section(
         step=step,
         outcome=outcome,
         sentences=tuple(one for one in bound if one.kind == "finding"),
         caveats=tuple(one for one in bound if one.kind == "caveat"),
         grids=tuple(grid for grid in grids if grid.rows),
-        figures=tuple(result.figures),
+        figures=tuple(figures),
         references=_refer(stored, outcome.result, references),
     )
 
@@ -212,9 +247,10 @@ def _reproducibility(state: State, bench: Workbench) -> tuple[tuple[str, str], .
 
 
 def _planner(usage: Sequence[Mapping[str, Any]]) -> str:
-    if not usage:
+    planned = [one for one in usage if one.get("purpose") != "summary"]
+    if not planned:
         return "no language model"
-    last = usage[-1]
+    last = planned[-1]
     return f"{last.get('model', 'unknown model')} in {last['seconds']:.1f} s"
 
 

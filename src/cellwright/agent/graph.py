@@ -20,7 +20,7 @@ from cellwright.agent.repair import repaired
 from cellwright.agent.review import review, settle
 from cellwright.agent.state import InputState, Outcome, State
 from cellwright.agent.verify import ledger
-from cellwright.errors import CellwrightError, RefusedError, ToolError
+from cellwright.errors import CellwrightError, RefusedError, ReportError, ToolError
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,13 @@ def open_data(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     from cellwright.tools.intake import intake
 
     context = runtime.context
-    fresh: dict[str, Any] = {"outcomes": None, "clarified": "", "usage": [], "report": {}}
+    fresh: dict[str, Any] = {
+        "outcomes": None,
+        "clarified": "",
+        "usage": [],
+        "report": {},
+        "summary": None,
+    }
     path = state.get("path") or ""
     if not path:
         return {**fresh, "passport": None, "data": None}
@@ -135,9 +141,23 @@ def write_report(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if context.out is None:
         return {"report": {}}
     from cellwright.agent.report import write
+    from cellwright.agent.summary import summarise
 
     context.say("report", "writing the report")
-    return {"report": write(state, context)}
+    worded, usage = summarise(state, context)
+    said: State = {"summary": worded}
+    if usage:
+        usage["cost"] = _cost(usage, context)
+        said["usage"] = [*(state.get("usage") or []), usage]
+    try:
+        files = write({**state, **said}, context)
+    except ReportError:
+        if worded is None:
+            raise
+        logger.exception("The worded summary did not pass; the report is written without it")
+        said["summary"] = None
+        files = write({**state, **said}, context)
+    return {**said, "report": files}
 
 
 def _cost(usage: dict[str, Any], context: Context) -> float | None:

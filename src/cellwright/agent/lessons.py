@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from importlib import resources
 from cellwright.agent.examples import ExampleMaker
 from cellwright.agent.fill import FILLERS
 from cellwright.agent.intents import intent_of
-from cellwright.agent.lexicon import is_eastern
+from cellwright.agent.lexicon import TERMS, is_eastern
 from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS, singular
 from cellwright.agent.notation import Request, Wanted, read_requests, read_wanted
 from cellwright.agent.reader import PLACEHOLDERS, ROLES, Masked, masked
@@ -121,11 +122,11 @@ def _intent(wanted: Wanted) -> str:
 def lesson_of(request: Request, passport: Passport | None) -> TaggedText:
     """A lesson from a request with its wanted plans."""
     put = masked(request.text, passport)
-    places = {place: at for at, place in reversed(list(enumerate(put.places)))}
     return TaggedText(
         text=put.text,
         before=masked(request.earlier, passport).text if request.earlier else "",
-        starts=tuple(places.get(part.start, -1) for part in request.parts[1:]),
+        # A conjunction that the gloss leaves out does not start an ask.
+        starts=tuple(bisect_left(put.places, part.start) for part in request.parts[1:]),
         answers=tuple(answers_of(part.fits, passport) for part in request.parts),
         used=_used(put, request, passport),
     )
@@ -163,7 +164,7 @@ def written_lessons() -> list[TaggedText]:
     table = resources.files("cellwright.agent") / "wordings" / "requests.txt"
     known = datasets()
     made = [lesson_of(one, known.get(one.data)) for one in read_requests(table.read_text("utf-8"))]
-    return [one for one in made if -1 not in one.starts]
+    return [one for one in made if all(start < len(one.text) for start in one.starts)]
 
 
 def wording_lessons(seed: int, times: int) -> list[TaggedText]:
@@ -287,8 +288,17 @@ def _typo(lesson: TaggedText, rng: random.Random) -> TaggedText:
 def tagger_config(lessons: Sequence[TaggedText]) -> TaggerConfig:
     """What a tagger is asked, and what its encoder has to learn to read.
 
-    That is placeholders, and the Korean and Chinese characters that the lessons have twice.
+    That is placeholders, which start as the words for what they stand for, and the Korean and
+    Chinese characters that the lessons have twice, which start as English terms written with them.
     """
     seen = Counter(letter for one in lessons for letter in one.text + one.before)
     letters = sorted(one for one, count in seen.items() if is_eastern(one) and count > 1)
-    return TaggerConfig(heads=QUESTIONS_PUT, tokens=(*PLACEHOLDERS.values(), *letters))
+    meant: dict[str, list[str]] = {one: [] for one in letters}
+    for term, english in TERMS.items():
+        for letter in set(term) & meant.keys():
+            meant[letter].append(english)
+    return TaggerConfig(
+        heads=QUESTIONS_PUT,
+        tokens={one: name for name, one in PLACEHOLDERS.items()}
+        | {one: " ".join(sorted(words, key=len)[:4]) for one, words in meant.items()},
+    )

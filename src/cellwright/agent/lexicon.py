@@ -9,6 +9,7 @@ fall away, and what is not known stays as it was.
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 
 from cellwright.knowledge.cell_names import TRADITIONAL
 
@@ -314,7 +315,9 @@ _EAST = re.compile(r"[ᄀ-ᇿ㄰-㆏가-힣぀-ヿ㐀-鿿]")
 
 def _table() -> dict[str, str]:
     terms: dict[str, str] = {}
-    for line in _TERMS.strip().splitlines():
+    more = (resources.files("cellwright.agent") / "wordings" / "terms.txt").read_text("utf-8")
+    lines = [*_TERMS.strip().splitlines(), *more.splitlines()]
+    for line in (one for one in lines if not one.startswith("#")):
         english, korean, chinese = line.split("|")
         for side in (korean, chinese):
             for term in side.split(","):
@@ -352,7 +355,8 @@ def _all_terms() -> tuple[Mapping[str, str], re.Pattern[str]]:
     both = {**eastern_types(), **TERMS}
     terms = {term.translate(TRADITIONAL): english for term, english in both.items()}
     longest = sorted(terms, key=len, reverse=True)
-    return terms, re.compile("|".join(re.escape(term) for term in longest))
+    either = "|".join(re.escape(term) for term in longest)
+    return terms, re.compile(f"{either}|{_COUNTS.pattern}")
 
 
 def is_eastern(text: str) -> bool:
@@ -369,26 +373,45 @@ def gloss(text: str) -> str:
     Returns:
         Known terms in English in the order of the original, particles dropped, unknown words kept.
     """
+    return glossed(text)[0]
+
+
+def glossed(text: str) -> tuple[str, tuple[int, ...]]:
+    """The gloss of a text, and where each of its characters, and its end, stands in the text."""
     if not is_eastern(text):
-        return text
-    plain = _COUNTS.sub(
-        lambda found: f" {_counted(found.group())} ", text.translate(_MARKS).translate(TRADITIONAL)
-    )
-    pieces: list[str] = []
-    end = 0
+        return text, tuple(range(len(text) + 1))
+    # Neither of these changes the length.
+    plain = text.translate(_MARKS).translate(TRADITIONAL)
     terms, pattern = _all_terms()
+    words: list[tuple[str, int, int]] = []
+    end = 0
     for match in pattern.finditer(plain):
-        pieces += [_drop_filler(plain[end : match.start()]), terms[match.group()]]
+        words += _left_over(plain, end, match.start())
+        said = terms.get(match.group()) or str(_counted(match.group()))
+        words.append((said, match.start(), 0))
         end = match.end()
-    pieces.append(_drop_filler(plain[end:]))
-    return re.sub(r" +([,.;:?!)])", r"\1", re.sub(r"\s+", " ", " ".join(pieces))).strip()
+    words += _left_over(plain, end, len(plain))
+    if not words:
+        return text, tuple(range(len(text) + 1))
+    english = ""
+    places: list[int] = []
+    for word, start, step in words:
+        if english and word[0] not in ",.;:?!)":
+            english += " "
+            places.append(places[-1])
+        english += word
+        places += [start + step * at for at in range(len(word))]
+    return english, (*places, len(text))
 
 
-def _drop_filler(text: str) -> str:
-    """Take particles and endings away where nothing else is left of a run of eastern letters."""
+def _left_over(text: str, start: int, end: int) -> list[tuple[str, int, int]]:
+    """Words between two terms, each with its place and 1, the step from letter to letter.
 
-    def clean(match: re.Match[str]) -> str:
-        rest = _FILLER.sub("", match.group())
-        return match.group() if len(rest) > 2 else " "
-
-    return re.sub(_EAST.pattern + "+", clean, text)
+    Particles and endings fall away where nothing else is left of a run of eastern letters.
+    """
+    found = []
+    for run in re.finditer(rf"{_EAST.pattern}+|(?:(?!{_EAST.pattern})\S)+", text[start:end]):
+        filler = _EAST.match(run.group()) and len(_FILLER.sub("", run.group())) <= 2
+        if not filler:
+            found.append((run.group(), start + run.start(), 1))
+    return found

@@ -11,6 +11,7 @@ from cellwright.agent.grammar import QUESTIONS
 from cellwright.agent.lexicon import gloss
 from cellwright.agent.mentions import comparable
 from cellwright.agent.plan import DraftStep, DraftUnclear
+from cellwright.agent.words import language_of, saying
 
 if TYPE_CHECKING:
     from cellwright.tools.passport import Passport
@@ -43,7 +44,8 @@ class Reading:
 
 def question_text(unclear: DraftUnclear, asks: Sequence[str]) -> str:
     """The question about an unclear part."""
-    return f'{QUESTIONS[unclear.about]} (in: "{asks[unclear.asks[0] - 1]}")'
+    say = saying(language_of(" ".join(asks)))
+    return say(f'{QUESTIONS[unclear.about]} (in: "{asks[unclear.asks[0] - 1]}")')
 
 
 def readings(
@@ -64,9 +66,10 @@ def readings(
         "genes": _genes,
         "goal": _goals,
     }[unclear.about](words, passport)
+    say = saying(language_of(" ".join(asks)))
     return [
         Reading(
-            text=text,
+            text=say(text),
             steps=tuple(DraftStep(tool=tool, args=args, asks=unclear.asks) for tool, args in calls),
         )
         for text, calls in found

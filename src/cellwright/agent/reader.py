@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellwright.agent.examples import make_asks
+from cellwright.agent.lexicon import glossed
 from cellwright.agent.mentions import numbers
 from cellwright.tools.passport import Passport
 
@@ -71,8 +72,12 @@ class ReadAsk:
 
 
 def masked(text: str, passport: Passport | None) -> Masked:
-    """Put names of genes, drugs, groups and columns, and numbers, out of sight."""
+    """Put names of genes, drugs, groups and columns, and numbers, out of sight.
+
+    Korean and Chinese are read as their gloss.
+    """
     (ask,) = make_asks([text], passport)
+    english, places = glossed(text)
     roles = {one.name: one.role for one in (passport.columns if passport else ())}
     named = [
         *((value, roles[column]) for column, value in ask.mentions.members if column in roles),
@@ -89,14 +94,15 @@ def masked(text: str, passport: Passport | None) -> Masked:
         either = "|".join(re.escape(one) for one in sorted(kinds, key=len, reverse=True))
         # Not \b: Korean and Chinese letters stand right behind a name.
         pattern = rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])"
-        for found in re.finditer(pattern, text, re.IGNORECASE):
+        for found in re.finditer(pattern, english, re.IGNORECASE):
             name = found.group().lower()
             spans[found.start()] = (found.end(), kinds[name], name)
     taken = {at for start, (end, *_) in spans.items() for at in range(start, end)}
-    for start, end, digits in numbers(text):
+    for start, end, digits in numbers(english):
         if not taken & set(range(start, end)):
             spans[start] = (end, "number", digits)
-    return _put(text, spans)
+    put = _put(english, spans)
+    return replace(put, places=tuple(places[one] for one in put.places))
 
 
 def _put(text: str, spans: Mapping[int, tuple[int, str, str]]) -> Masked:

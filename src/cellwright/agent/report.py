@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cellwright.agent.check import check_lines, checker_of
+from cellwright.agent.check import check_lines, checker_of, prose
 from cellwright.agent.claims import Grid, Segment, Sentence
 from cellwright.agent.document import Document, compose, installed_versions
 from cellwright.agent.notebook import write_notebook
@@ -91,6 +91,7 @@ def render_html(document: Document, bench: Workbench, *, brief: bool = False) ->
     environment = _environment(document, autoescape=True)
     environment.filters |= {
         "prose": _prose_html,
+        "code": _code_html,
         "data_uri": partial(_data_uri, bench),
         "stored": partial(_stored, bench),
     }
@@ -123,6 +124,14 @@ def check_markdown(
     """
     lines = _finding_lines(markdown, saying(document.language))
     problems = check_lines(lines, checker_of(document, symbols, brief=brief))
+    if document.worded:
+        worded = {prose(said) for _, said in document.worded}
+        loose = checker_of(document, symbols, loose=True)
+        problems = [
+            one
+            for one in problems
+            if _unescape_md(one.line) not in worded or not loose.claims_of(one.line)
+        ]
     if problems:
         first = problems[0]
         what = f"leaves out '{first.line}'"
@@ -219,12 +228,20 @@ def _environment(document: Document, *, autoescape: bool) -> Environment:
         "number": "{:,}".format,
         "call": _call,
         "say": saying(document.language),
+        "delivery": partial(_delivery, saying(document.language)),
     }
     return environment
 
 
 def _title(document: Document) -> str:
-    return f"Report on {document.passport.file}" if document.passport else "Report"
+    title = f"Report on {document.passport.file}" if document.passport else "Report"
+    return saying(document.language)(title)
+
+
+def _delivery(say: Callable[[str], str], text: str) -> str:
+    """What a step delivers: the tool's title, and the arguments as they are."""
+    title, bracket, chosen = text.partition(" (")
+    return f"{say(title)}{bracket}{chosen}"
 
 
 def _passport_rows(passport: Passport | None) -> list[tuple[str, str, str]]:
@@ -286,6 +303,10 @@ def _escape_md(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(str(text).split()))
 
 
+def _unescape_md(text: str) -> str:
+    return re.sub(r"\\([\\`*_\[\]<>|#])", r"\1", text.strip())
+
+
 def _rows(grid: Grid) -> str:
     """A table in Markdown."""
     lines = [grid.headings, ["---"] * len(grid.headings)]
@@ -311,6 +332,11 @@ def _prose_html(sentence: Sentence) -> Markup:
     for pattern, tag in ((r"\*\*(.+?)\*\*", "strong"), (r"\*(.+?)\*", "em"), (r"`(.+?)`", "code")):
         said = re.sub(pattern, rf"<{tag}>\1</{tag}>", said)
     return Markup(said)
+
+
+def _code_html(text: str) -> Markup:
+    """A fixed sentence with file names set as code."""
+    return Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _fact_html(fact: Segment) -> str:

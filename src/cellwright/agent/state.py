@@ -92,6 +92,7 @@ class State(InputState, total=False):
         ledger: One ``LedgerEntry`` for each part of the request.
         history: Requests of this thread so far, each with the steps that were done for it.
         report: Paths of the report's files.
+        summary: The report's summary where a language model has worded it, and which.
         made: Results of this thread by tool, arguments and data, for follow-ups.
     """
 
@@ -106,4 +107,5 @@ class State(InputState, total=False):
     ledger: list[dict[str, Any]]
     history: Annotated[list[dict[str, Any]], extend]
     report: dict[str, str]
+    summary: dict[str, Any] | None
     made: Annotated[dict[str, dict[str, Any]], remember]

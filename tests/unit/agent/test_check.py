@@ -1,6 +1,8 @@
+from importlib import resources
+
 import pytest
 
-from cellwright.agent.check import Checker, check_lines
+from cellwright.agent.check import Checker, check_lines, own_words
 
 SAID = (
     "B cells: 1,234 of 2,638 cells (46.8%), marked by MS4A1.",
@@ -56,6 +58,45 @@ def test_what_artifacts_say_passes_in_other_words_too(checker: Checker, line: st
 )
 def test_anything_changed_swapped_added_or_turned_is_caught(checker: Checker, line: str) -> None:
     assert unbacked(checker, line)
+
+
+@pytest.mark.parametrize(
+    "line", ["They will respond well to treatment.", "Too few cells to compare: podocyte.", "42"]
+)
+def test_a_line_that_makes_no_claim_is_not_backed(checker: Checker, line: str) -> None:
+    assert unbacked(checker, line)
+    assert checker.claims_of(line) == []
+
+
+def test_a_line_is_made_up_of_claims_in_its_order(checker: Checker) -> None:
+    assert checker.claims_of(f"Overall, {SAID[1]} And {SAID[0]}") == [SAID[1], SAID[0]]
+    assert checker.claims_of(f"{SAID[0]} {SAID[3]}") == [SAID[0], SAID[3]]
+
+
+def test_of_claims_with_the_same_facts_a_line_makes_the_one_that_is_most_like_it() -> None:
+    said = ["4 cells were flagged.", "4 genes were found."]
+    checker = Checker(said=said, required=(), names=(), symbols=frozenset())
+    assert checker.claims_of("In total, 4 genes were found.") == [said[1]]
+    assert checker.claims_of(" ".join(said)) == said
+
+
+@pytest.mark.parametrize(
+    ("line", "strange"),
+    [
+        ("Overall, B cells account for 1,234 of 2,638 cells (46.8%) and are marked by MS4A1.", []),
+        ("B cells: 1,234 of 2,638 cells (46.8%), marked by MS4A1 of lymphoma.", ["lymphoma"]),
+        ("Nearly half are B cells.", ["near"]),
+    ],
+)
+def test_words_that_no_claim_has_are_found(line: str, strange: list[str]) -> None:
+    assert own_words(line, SAID) == strange
+
+
+def test_words_that_join_findings_turn_nothing_round_and_count_nothing() -> None:
+    table = resources.files("cellwright.agent") / "wordings" / "joining.txt"
+    lines = [one for one in table.read_text("utf-8").splitlines() if not one.startswith(("#", "["))]
+    checker = Checker(said=(), required=(), names=(), symbols=frozenset())
+    assert [atom for line in lines for atom in checker.atoms(line)] == []
 
 
 def test_what_is_left_out_is_named(checker: Checker) -> None:

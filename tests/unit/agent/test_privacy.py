@@ -73,9 +73,16 @@ def test_a_run_writes_tokens_cost_and_what_left_the_machine(settings, tmp_path) 
     priced = settings.model_copy(update={"price": (1.0, 2.0)})
     run(priced, RemoteModel([BOTH]), tmp_path)
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert [entry["to"] for entry in record["sent"]] == ["remote-toy"]
-    assert record["usage"][0]["cost"] == 0.0
-    assert "sent" not in record["usage"][0]
+    assert [entry["to"] for entry in record["sent"]] == ["remote-toy", "remote-toy"]
+    assert [entry["cost"] for entry in record["usage"]] == [0.0, 0.0]
+    assert not any("sent" in entry for entry in record["usage"])
+
+
+def test_strict_privacy_sends_no_claims(settings, tmp_path) -> None:
+    strict = settings.model_copy(update={"privacy": "strict"})
+    run(strict, RemoteModel([BOTH]), tmp_path)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert len(record["sent"]) == len(record["usage"]) == 1
 
 
 def test_a_local_model_sends_nothing(settings, tmp_path) -> None:

@@ -30,8 +30,15 @@ def test_names_are_put_out_of_sight_and_found_again() -> None:
     assert put.places[-1] == len(text)
 
 
-def test_names_are_found_between_korean_letters() -> None:
-    assert masked("CD3D를 그려줘", None).text == "[GENE]를 그려줘"
+def test_korean_and_chinese_are_read_as_their_gloss() -> None:
+    text = "CD3D를 그려줘"
+    put = masked(text, None)
+    assert put.text == "[GENE] draw"
+    assert text[put.places[put.text.index("draw")] :] == "그려줘"
+    text = "产生五百个合成的B细胞"
+    put = masked(text, None)
+    assert [text[put.places[at]] for at in put.names] == ["五"]
+    assert list(put.names.values()) == ["500"]
 
 
 def test_long_requests_are_cut_between_sentences_and_nothing_is_lost() -> None:

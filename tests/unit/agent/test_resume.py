@@ -112,7 +112,7 @@ def test_a_follow_up_takes_results_that_are_there(settings, tmp_path):
 
 def test_branches_go_on_by_themselves(settings, tmp_path):
     other = draft(("count_letters", {"word": "branch"}, (1,)))
-    model = ScriptedModel([BOTH, other, BOTH])
+    model = ScriptedModel([BOTH, "", other, "", BOTH])  # a plan, then a summary, for each run
     first = run(settings, model, tmp_path)
     made = branch(first.thread, "two", settings=settings)
     changed = run(settings, model, tmp_path, request="count another", thread=made)

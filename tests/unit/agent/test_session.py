@@ -123,7 +123,8 @@ def test_a_follow_up_knows_what_was_asked_before(settings, tmp_path):
     again = run(settings, model, tmp_path, request="count them again", thread=first.thread)
     assert again.thread == first.thread
     assert len(again.plan.asks) == 1
-    assert "count the letters" in str([message.content for message in model.calls[-1]])
+    planned, _summarised = model.calls[-2:]
+    assert "count the letters" in str([message.content for message in planned])
 
 
 def test_an_empty_request_and_a_missing_file_are_bad_input(settings, tmp_path):

@@ -8,7 +8,9 @@ from cellwright.cellmodel.modeling.ask_tagger import AskTagger, TaggerConfig
 from cellwright.cellmodel.training.ask_tagger import TaggedText, TaggerRecipe, train_tagger
 from cellwright.errors import WeightsError
 
-CONFIG = TaggerConfig(heads={"intent": ("draw", "count")}, tokens=("[GENE]", "세"), rank=4)
+CONFIG = TaggerConfig(
+    heads={"intent": ("draw", "count")}, tokens={"[GENE]": "count", "세": ""}, rank=4
+)
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "draw", "count", "and", "of", ",", "now"]
 
 
@@ -44,7 +46,9 @@ def draw(rng) -> TaggedText:
 def test_a_tagger_learns_where_asks_start_and_what_they_are_for(
     minilm: Path, tmp_path: Path
 ) -> None:
-    tagger = train_tagger(minilm, CONFIG, draw, TaggerRecipe(steps=150, batch=16, rate=1e-2))
+    tagger = train_tagger(
+        minilm, CONFIG, draw, TaggerRecipe(steps=150, batch=16, rate=1e-2, first=200)
+    )
     tagger.save(tmp_path / "kept")
     text = "draw of [GENE] and count [GENE]"
     for one in (tagger, AskTagger.load(minilm, tmp_path / "kept")):
@@ -76,7 +80,7 @@ def test_what_cannot_be_read_says_so(minilm: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on_with_the_same_texts(minilm: Path, tmp_path: Path) -> None:
-    recipe = TaggerRecipe(steps=20, batch=4)
+    recipe = TaggerRecipe(steps=20, batch=4, first=50)
     whole = train_tagger(minilm, CONFIG, draw, recipe)
 
     def stop(step: int, _steps: int, _loss: float) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cellwright.errors import WeightsError
 
@@ -31,12 +32,12 @@ class TaggerConfig:
 
     Attributes:
         heads: Classes of each question that is put to an ask, by the question's name.
-        tokens: Tokens added to the encoder's.
+        tokens: Tokens added to the encoder's, each with words whose vectors it starts from.
         rank: Rank of the updates of the linear layers.
     """
 
     heads: Mapping[str, tuple[str, ...]]
-    tokens: tuple[str, ...]
+    tokens: Mapping[str, str]
     rank: int = 16
 
 
@@ -107,8 +108,10 @@ class AskTagger(nn.Module):
         self.encoder = inject_adapter_in_model(lora, encoder)
         width = encoder.config.hidden_size
         self.added = nn.Embedding(max(len(config.tokens), 1), width)
-        known = encoder.get_input_embeddings().weight
-        nn.init.normal_(self.added.weight, std=float(known.std()))
+        with torch.no_grad():
+            for at, words in enumerate(config.tokens.values()):
+                like = tokenizer.encode(words, add_special_tokens=False) or [tokenizer.unk_token_id]
+                self.added.weight[at] = encoder.get_input_embeddings().weight[like].mean(0)
         self._stand_ins = frozenset(
             self.n_known + at for at, one in enumerate(config.tokens) if len(one) > 1
         )
@@ -163,7 +166,7 @@ class AskTagger(nn.Module):
             raise WeightsError(msg) from error
         config = TaggerConfig(
             heads={name: tuple(classes) for name, classes in said["heads"].items()},
-            tokens=tuple(said["tokens"]),
+            tokens=said["tokens"],
             rank=said["rank"],
         )
         tagger = cls.fresh(folder, config)
@@ -229,6 +232,11 @@ class AskTagger(nn.Module):
         out: Tensor = self.encoder(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
         return out
 
+    @staticmethod
+    def pooled(states: Tensor) -> Tensor:
+        """The vector of an ask from the (T, D) states of its tokens: their mean, of unit length."""
+        return functional.normalize(states.mean(0), dim=0)
+
     @torch.inference_mode()
     def tag(self, text: str, before: str = "", *, threshold: float = 0.5) -> list[Tagged]:
         """The asks of a text, which share out all of it.
@@ -243,15 +251,16 @@ class AskTagger(nn.Module):
         if not inside:
             return []
         states = self.states([read])[0]
-        shares = torch.sigmoid(self.start(states)[:, 0])
-        used = torch.sigmoid(self.used(states)[:, 0])
+        unit = functional.normalize(states, dim=-1)
+        shares = torch.sigmoid(self.start(unit)[:, 0])
+        used = torch.sigmoid(self.used(unit)[:, 0])
         cuts = [
             at for at in inside if read.whole[at] and at != inside[0] and shares[at] >= threshold
         ]
         bounds = [inside[0], *cuts, inside[-1] + 1]
         found = []
         for first, last in pairwise(bounds):
-            pooled = states[first:last].mean(0)
+            pooled = self.pooled(states[first:last])
             found.append(
                 Tagged(
                     start=0 if first == inside[0] else read.starts[first],

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from cellwright.cellmodel.modeling.ask_tagger import AskTagger, Encoded, TaggerConfig
@@ -21,6 +21,8 @@ Progress = Callable[[int, int, float], None]
 Answers = Mapping[str, frozenset[str]]
 POOL = 8
 """Batches drawn at once."""
+STRENGTH = 10.0
+"""Inverse of the ridge on the heads as they start."""
 STARTS = 10.0
 """Weight of the loss of starts beside that of each question."""
 Draw = Callable[[random.Random], "TaggedText"]
@@ -57,15 +59,19 @@ class TaggerRecipe:
     Attributes:
         steps: Updates.
         batch: Texts a step.
-        rate: Highest learning rate of the updates; heads and added tokens have five times it.
+        rate: Highest learning rate of the updates; heads and added tokens have ``heads`` times it.
+        heads: See ``rate``.
         warmup: Share of the steps in which the rate rises.
+        first: Texts on which the heads are fitted before the encoder is changed.
         seed: Seed of order and initial values.
     """
 
-    steps: int = 1500
+    steps: int = 2000
     batch: int = 32
-    rate: float = 1.5e-3
+    rate: float = 5e-4
+    heads: float = 2.0
     warmup: float = 0.05
+    first: int = 4000
     seed: int = 0
 
 
@@ -92,27 +98,36 @@ def train_tagger(
         progress: Called after every step.
     """
     torch.manual_seed(recipe.seed)
-    tagger = AskTagger.fresh(folder, config).train()
+    tagger = AskTagger.fresh(folder, config)
     parts = (tagger.start, tagger.used, tagger.heads)
     heads = [tagger.added.weight, *(one for part in parts for one in part.parameters())]
     known = {id(one) for one in heads}
     updates = [one for one in tagger.parameters() if one.requires_grad and id(one) not in known]
     optimiser = torch.optim.AdamW(
-        [{"params": updates, "lr": recipe.rate}, {"params": heads, "lr": 5 * recipe.rate}],
+        [
+            {"params": updates, "lr": recipe.rate},
+            {"params": heads, "lr": recipe.heads * recipe.rate},
+        ],
         weight_decay=0.01,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: rate_at(step / recipe.steps, recipe.warmup)
     )
     state = {"optimiser": optimiser, "schedule": schedule, "tagger": tagger}
+    done = _resume(kept, state, recipe)
+    if not done:
+        rng = random.Random(recipe.seed)
+        _fit_heads(tagger, [draw(rng) for _ in range(recipe.first)], recipe)
+    tagger.train()
     batches: list[Batch] = []
-    for step in range(_resume(kept, state, recipe) + 1, recipe.steps + 1):
+    for step in range(done + 1, recipe.steps + 1):
         if not batches:
-            # Each pool has draws of its own, so that a resumed run goes on with the same texts.
+            # Each pool has draws of its own, so that a resumed run goes on as if never stopped.
             rng = random.Random(f"{recipe.seed} {step}")
+            torch.manual_seed(rng.getrandbits(32))
             batches = _batches([draw(rng) for _ in range(POOL * recipe.batch)], tagger, recipe, rng)
         texts, read = batches.pop()
-        loss = _loss(tagger, tagger.states(read), texts, read)
+        loss = _loss(tagger, _Rows().add(tagger.states(read), texts, read))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call] # torch does not say
         torch.nn.utils.clip_grad_norm_([*updates, *heads], 1.0)
@@ -163,38 +178,83 @@ def _batches(
     return found
 
 
-def _loss(
-    tagger: AskTagger, states: Tensor, texts: Sequence[TaggedText], read: Sequence[Encoded]
-) -> Tensor:
-    starts, wanted, pooled, named, used = [], [], [], [], []
-    answers: list[Answers] = []
-    scores = tagger.start(states)[..., 0]
-    for row, (text, one) in enumerate(zip(texts, read, strict=True)):
-        inside = [at for at, start in enumerate(one.starts) if start >= 0]
-        begins = [at for at in inside if one.whole[at] and at != inside[0]]
-        marks = [at for at in begins if one.starts[at] in text.starts]
-        starts.append(scores[row, begins])
-        wanted.append(torch.tensor([float(at in set(marks)) for at in begins]))
-        known = [at for at in inside if one.names[at] and one.starts[at] in text.used]
-        named.append(states[row, known])
-        used += [float(text.used[one.starts[at]]) for at in known]
-        if len(marks) != len(text.starts):  # cut off behind the longest text that is read
-            continue
-        bounds = [inside[0], *marks, inside[-1] + 1]
-        pooled += [states[row, first:last].mean(0) for first, last in pairwise(bounds)]
-        answers += text.answers
-    # A request has dozens of places where an ask might start, and few where one does.
+@dataclass
+class _Rows:
+    """Vectors of the places and asks of a batch, with what is known of each."""
+
+    starts: list[Tensor] = field(default_factory=list)
+    wanted: list[float] = field(default_factory=list)
+    names: list[Tensor] = field(default_factory=list)
+    used: list[float] = field(default_factory=list)
+    asks: list[Tensor] = field(default_factory=list)
+    answers: list[Answers] = field(default_factory=list)
+
+    def add(self, states: Tensor, texts: Sequence[TaggedText], read: Sequence[Encoded]) -> _Rows:
+        """Take the states of a batch apart."""
+        unit = functional.normalize(states, dim=-1)
+        for row, (text, one) in enumerate(zip(texts, read, strict=True)):
+            inside = [at for at, start in enumerate(one.starts) if start >= 0]
+            begins = [at for at in inside if one.whole[at] and at != inside[0]]
+            marks = [at for at in begins if one.starts[at] in text.starts]
+            self.starts.append(unit[row, begins])
+            self.wanted += [float(at in marks) for at in begins]
+            known = [at for at in inside if one.names[at] and one.starts[at] in text.used]
+            self.names.append(unit[row, known])
+            self.used += [float(text.used[one.starts[at]]) for at in known]
+            if len(marks) == len(text.starts):  # else it was cut off behind what is read at once
+                bounds = [inside[0], *marks, inside[-1] + 1]
+                self.asks += [AskTagger.pooled(states[row, a:b]) for a, b in pairwise(bounds)]
+                self.answers += text.answers
+        return self
+
+    def known(self, head: str) -> list[int]:
+        """Asks of which the answer to a question is known."""
+        return [at for at, one in enumerate(self.answers) if head in one]
+
+
+def _loss(tagger: AskTagger, rows: _Rows) -> Tensor:
     loss = STARTS * functional.binary_cross_entropy_with_logits(
-        torch.cat(starts), torch.cat(wanted)
+        tagger.start(torch.cat(rows.starts))[:, 0], torch.tensor(rows.wanted)
     )
-    if used:
-        scores = tagger.used(torch.cat(named))[:, 0]
-        loss = loss + functional.binary_cross_entropy_with_logits(scores, torch.tensor(used))
-    asks = torch.stack(pooled)
+    if rows.used:
+        scores = tagger.used(torch.cat(rows.names))[:, 0]
+        loss = loss + functional.binary_cross_entropy_with_logits(scores, torch.tensor(rows.used))
+    asks = torch.stack(rows.asks)
     for name, classes in tagger.config.heads.items():
-        known = [at for at, one in enumerate(answers) if name in one]
-        if known:
+        if known := rows.known(name):
             logs = torch.log_softmax(tagger.heads[name](asks[known]), -1)
-            right = torch.tensor([[one in answers[at][name] for one in classes] for at in known])
+            answers = [rows.answers[at][name] for at in known]
+            right = torch.tensor([[one in some for one in classes] for some in answers])
             loss = loss - torch.logsumexp(logs.masked_fill(~right, -torch.inf), -1).mean()
     return loss
+
+
+@torch.inference_mode()
+def _fit_heads(tagger: AskTagger, texts: Sequence[TaggedText], recipe: TaggerRecipe) -> None:
+    """Start the heads as logistic regressions on the states of the encoder as it is."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = random.Random(recipe.seed)
+    rows = _Rows()
+    for some, read in _batches(texts, tagger.eval(), recipe, rng):
+        rows.add(tagger.states(read), some, read)
+    fit = LogisticRegression(C=STRENGTH, max_iter=200).fit
+    for head, vectors, known in (
+        (tagger.start, rows.starts, rows.wanted),
+        (tagger.used, rows.names, rows.used),
+    ):
+        if len(set(known)) > 1:
+            fitted = fit(torch.cat(vectors).numpy(), known)
+            head.weight.copy_(torch.from_numpy(fitted.coef_))
+            head.bias.copy_(torch.from_numpy(fitted.intercept_))
+    for name, classes in tagger.config.heads.items():
+        at = rows.known(name)
+        said = [rng.choice(sorted(rows.answers[one][name])) for one in at]
+        if len(set(said)) > 2:
+            fitted = fit(torch.stack([rows.asks[one] for one in at]).numpy(), said)
+            head = cast("nn.Linear", tagger.heads[name])
+            head.weight.zero_()
+            head.bias.fill_(float(fitted.intercept_.min()))
+            for row, one in enumerate(fitted.classes_):
+                head.weight[classes.index(one)] = torch.from_numpy(fitted.coef_[row])
+                head.bias[classes.index(one)] = float(fitted.intercept_[row])
