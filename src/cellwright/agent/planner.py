@@ -42,8 +42,8 @@ logger = logging.getLogger(__name__)
 CHUNK = 6
 """Asks that the embedded planner reads at once; longer requests are planned in pieces."""
 TOKENS_PER_ASK = 64
-SURE, UNSURE = 0.6, 0.3
-"""Probability from which the reader needs no second opinion, and below which it may be wrong."""
+SURE = 0.3
+"""Probability of an ask from which the reader needs no second opinion."""
 DOUBT = -0.05
 """Mean log probability of a line below which the model is not taken at its word."""
 EXTRAS: Mapping[str, str] = {
@@ -165,7 +165,7 @@ class EmbeddedPlanner(BaseChatModel):
                 if not read:
                     chosen.append(_reading(line, ask) if line else Reading(unclear="goal"))
                     read_by.append("model")
-                elif line and read[at].sure < UNSURE and doubts[at] >= DOUBT:
+                elif line and read[at].sure < SURE and doubts[at] >= DOUBT:
                     chosen[at], read_by[at] = _reading(line, ask), "model"
         usage |= {"seconds": round(time.perf_counter() - start, 3), "read_by": read_by}
         return complete(draft_of(chosen, asks), known, passport), usage

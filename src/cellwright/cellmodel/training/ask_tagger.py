@@ -194,6 +194,8 @@ class _Rows:
         unit = functional.normalize(states, dim=-1)
         for row, (text, one) in enumerate(zip(texts, read, strict=True)):
             inside = [at for at, start in enumerate(one.starts) if start >= 0]
+            if not inside:
+                continue
             begins = [at for at in inside if one.whole[at] and at != inside[0]]
             marks = [at for at in begins if one.starts[at] in text.starts]
             self.starts.append(unit[row, begins])

@@ -31,8 +31,8 @@ from cellwright.evals.task import OURS, EvalContext, EvalRow, Score, Unavailable
 
 SUITE = "instructions"
 SPLIT = "held-out requests"
-EVERY = 6
-"""The base model, slow because it knows no end, is asked every sixth request."""
+EVERY = 9
+"""A language model alone, slow because it writes every plan, is asked every ninth request."""
 COMMAND = "CELLWRIGHT_EVAL_COMMAND"
 """Environment variable with a command to measure beside ours; see ``planning.by_command``."""
 
