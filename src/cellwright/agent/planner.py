@@ -224,6 +224,7 @@ def propose(
             there is none.
         strict: Hold column names and values of the data back from a model that is not here.
     """
+    start = time.perf_counter()
     embedded = isinstance(model, EmbeddedPlanner)
     reader = model.reader if isinstance(model, EmbeddedPlanner) else reader
     read = reader.read(request, passport, _last_request(history)) if reader else []
@@ -238,7 +239,8 @@ def propose(
             last=last_calls(history),
         )
         draft = PlanDraft.model_validate_json(str(answer.content))
-        return Proposal(draft=draft, asks=tuple(asks), usage=dict(answer.response_metadata))
+        usage = {**answer.response_metadata, "seconds": round(time.perf_counter() - start, 3)}
+        return Proposal(draft=draft, asks=tuple(asks), usage=usage)
     from cellwright.tools.registry import ALL_TOOLS
 
     shown, back = stand_ins(passport) if strict else (passport, {})

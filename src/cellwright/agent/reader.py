@@ -27,6 +27,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     one: f"[{one.upper()}]" for one in (*ROLES, "column", "gene", "drug", "number")
 }
 """What stands for a name of each kind."""
+WHY = re.compile(r"(?<=\w)[,;]? (?:and |but )?why\??$|(?<=\w)[,;] 왜\??$", re.IGNORECASE)
 LONG = 1500
 """Characters read at once; longer requests are cut at the end of a line or sentence."""
 USED = 0.3
@@ -152,9 +153,17 @@ class Reader:
             put = masked(piece, passport)
             for one in self._tagger.tag(put.text, before):
                 words = _trimmed(piece[put.places[one.start] : put.places[one.end]])
-                if re.search(r"\w", words):
-                    asks.append(_read(words, one, put))
+                asks += _with_reason(_read(words, one, put)) if re.search(r"\w", words) else []
         return asks
+
+
+def _with_reason(ask: ReadAsk) -> list[ReadAsk]:
+    """An ask, and the 'why?' behind it as one of its own."""
+    found = WHY.search(ask.text)
+    if found is None or ask.intent == "explain" or ask.intent.startswith(("refuse", "unclear")):
+        return [ask]
+    why = replace(ask, text=found.group().strip(" ,"), intent="explain", column="")
+    return [replace(ask, text=ask.text[: found.start()]), why]
 
 
 def _read(words: str, tagged: Tagged, put: Masked) -> ReadAsk:
