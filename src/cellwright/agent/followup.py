@@ -80,6 +80,46 @@ def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
     return Reading(calls=((tool, changed),))
 
 
+def inherited(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
+    """A short follow-up with what it leaves out taken from the turn before.
+
+    A call of the same tool keeps what is not said anew, another figure keeps genes and column, a
+    look-up without a name is of what was named, and a number alone changes how many.
+    """
+    if not last or len(desk.words.split()) > SHORT + 3:
+        return reading
+    tool, args = last[-1]
+    if not reading.calls:
+        number = {"generate_cells": "n", "find_markers": "n_genes", "explain_cells": "n_genes"}
+        if reading.unclear and tool in number and desk.number():
+            return Reading(calls=((tool, {**args, number[tool]: desk.number()}),))
+        return reading
+    if len(reading.calls) > 1:
+        return reading
+    named, chosen = reading.calls[0]
+    if named == tool and tool in {*REPEATS, "generate_cells"}:
+        return Reading(calls=(_filled((named, chosen), args),))
+    return reading
+
+
+_KEPT = ("genes", "groups", "drugs", "cell_type", "label", "target", "color_by", "column",
+         "group_a", "group_b", "n", "tissue", "species", "protocol")  # fmt: skip
+"""Arguments that a follow-up leaves to the turn before."""
+
+
+def _filled(call: Call, before: Mapping[str, Any]) -> Call:
+    """A call with what it does not say taken from the one before; genes say what a figure shows."""
+    tool, args = call
+    kept = {name: one for name, one in before.items() if name in _KEPT and name not in args}
+    if "genes" in args and args.get("kind") == before.get("kind"):
+        kept.pop("color_by", None) if args.get("kind") == "umap" else None
+    if args.get("kind") == "umap" and "color_by" in args:
+        kept.pop("genes", None)
+    if args.get("kind") == "composition":
+        kept.pop("genes", None)
+    return tool, {**kept, **args}
+
+
 _VERB = re.compile(
     r"\b(?:show|draw|plot|find|list|explain|why|predict|compare|generate|simulate|annotate|keep"
     r"|subset|remove|without|only|just|umap|violin|dot ?plot|heat ?map|composition|markers?|what is"

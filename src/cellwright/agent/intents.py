@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cellwright.agent.desk import Desk, Names
 from cellwright.agent.fill import FILLERS
-from cellwright.agent.followup import take_over
+from cellwright.agent.followup import inherited, take_over
 from cellwright.agent.grammar import Ask
 from cellwright.agent.mentions import comparable
 from cellwright.agent.reader import ReadAsk
@@ -70,7 +70,10 @@ def read_by_intent(
             before=earlier,
             near=_near(named, at),
         )
-        reading = take_over(FILLERS[_settled(seen, desk, earlier)](desk), desk, last)
+        by_itself = FILLERS[_settled(seen, desk, earlier)](desk)
+        reading = take_over(by_itself, desk, last)
+        if reading == by_itself and len(asks) == 1:
+            reading = inherited(by_itself, desk, last)
         found.append(reading)
         earlier += reading.calls
     return found

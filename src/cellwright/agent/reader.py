@@ -28,6 +28,13 @@ PLACEHOLDERS: Mapping[str, str] = {
 }
 """What stands for a name of each kind."""
 WHY = re.compile(r"(?<=\w)[,;]? (?:and |but )?why\??$|(?<=\w)[,;] 왜\??$", re.IGNORECASE)
+_ASIDES = """
+and but or also then now please if you it is that s possible can could would may i we one more thing
+last first finally thanks thank ok so hi hello hey dear all many in advance cheers best regards kind
+sorry
+"""
+ASIDES = frozenset(_ASIDES.split())
+"""Words that ask nothing by themselves."""
 LONG = 1500
 """Characters read at once; longer requests are cut at the end of a line or sentence."""
 USED = 0.3
@@ -154,7 +161,22 @@ class Reader:
             for one in self._tagger.tag(put.text, before):
                 words = _trimmed(piece[put.places[one.start] : put.places[one.end]])
                 asks += _with_reason(_read(words, one, put)) if re.search(r"\w", words) else []
-        return asks
+        return _without_asides(asks)
+
+
+def _without_asides(asks: Sequence[ReadAsk]) -> list[ReadAsk]:
+    """Asks, with words that ask nothing ('and - if you can') before the next or behind the last."""
+    kept: list[ReadAsk] = []
+    aside = ""
+    for one in asks:
+        if set(re.findall(r"[^\W\d_]+", one.text.lower())) <= ASIDES:
+            aside = f"{aside} {one.text}".strip()
+            continue
+        kept.append(replace(one, text=f"{aside} {one.text}".strip()))
+        aside = ""
+    if aside and kept:
+        kept[-1] = replace(kept[-1], text=f"{kept[-1].text} {aside}")
+    return kept or list(asks)
 
 
 def _with_reason(ask: ReadAsk) -> list[ReadAsk]:

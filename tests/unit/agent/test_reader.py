@@ -10,7 +10,15 @@ from cellwright.agent.lessons import (
     written_lessons,
 )
 from cellwright.agent.notation import read_requests, read_wanted
-from cellwright.agent.reader import LONG, Reader, masked, pieces
+from cellwright.agent.reader import (
+    LONG,
+    ReadAsk,
+    Reader,
+    _with_reason,
+    _without_asides,
+    masked,
+    pieces,
+)  # fmt: skip
 from cellwright.agent.sample_passports import PASSPORTS, datasets
 from cellwright.cellmodel.modeling.ask_tagger import Tagged
 
@@ -77,6 +85,25 @@ def test_asks_come_in_the_words_of_the_request(monkeypatch: pytest.MonkeyPatch) 
     assert first.unused == frozenset()
     assert second.unused == {"gcg", "1500"}
     assert (first.sure, second.sure) == (0.75, 0.375)
+
+
+def test_asides_ask_nothing_and_why_asks_for_reasons() -> None:
+    asks = [
+        ReadAsk(text="Hi", intent="unclear goal", share=0.9),
+        ReadAsk(text="name the cells", intent="annotate", share=0.9),
+        ReadAsk(text="and - if you can", intent="refuse unsafe", share=0.4),
+        ReadAsk(text="would erlotinib work, and why?", intent="predict", share=0.9),
+        ReadAsk(text="Many thanks!", intent="refuse irrelevant", share=0.9),
+    ]
+    kept = [part for one in _without_asides(asks) for part in _with_reason(one)]
+    assert [(one.text, one.intent) for one in kept] == [
+        ("Hi name the cells", "annotate"),
+        ("and - if you can would erlotinib work, and why? Many thanks!", "predict"),
+    ]
+    assert [(one.text, one.intent) for one in _with_reason(asks[3])] == [
+        ("would erlotinib work", "predict"), ("and why?", "explain"),
+    ]  # fmt: skip
+    assert _without_asides(asks[:1]) == asks[:1]
 
 
 def test_lessons_say_what_each_ask_wants() -> None:
