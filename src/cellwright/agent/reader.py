@@ -218,10 +218,12 @@ def pieces(request: str) -> Sequence[str]:
 
 
 def _trimmed(words: str) -> str:
-    """The words of an ask without what joins it to the next."""
+    """The words of an ask without what joins it to its neighbours."""
     plain = words.strip(" \t\n,;:、，；").strip()
-    joins = r"(?:,?\s+(?:and|then|plus|also|&|\+|->|/|\|)|\s*[-•*]|\s*\()$"
-    return re.sub(joins, "", plain, flags=re.IGNORECASE).strip(" \t\n,;:、，；")
+    behind = r"(?:,?\s+(?:and|then|plus|also|&|\+|->|/|\|)|\s*[-•*]|\s*\()$"
+    plain = re.sub(behind, "", plain, flags=re.IGNORECASE)
+    before = r"^(?:(?:and|then|also|plus)[ ,]+(?=\w))+"
+    return re.sub(before, "", plain, flags=re.IGNORECASE).strip(" \t\n,;:、，；")
 
 
 def weights_folder() -> Path:

@@ -75,7 +75,7 @@ def test_asks_come_in_the_words_of_the_request(monkeypatch: pytest.MonkeyPatch) 
     reader = Reader(minilm=None)  # type: ignore[arg-type]
     monkeypatch.setitem(reader.__dict__, "_tagger", Halves())
     first, second = reader.read("INS on a map, and GCG too. Thanks 1500.", DATA)
-    assert (first.text, second.text) == ("INS on a map", "and GCG too. Thanks 1500.")
+    assert (first.text, second.text) == ("INS on a map", "GCG too. Thanks 1500.")
     assert (first.intent, first.share, first.column, first.detail) == (
         "umap",
         0.75,
