@@ -8,7 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cellwright.agent.grammar import Ask, slot_values
-from cellwright.agent.mentions import COMMON, NEW_LABELS, column_for, comparable, singular
+from cellwright.agent.mentions import (
+    COMMON,
+    NEW_LABELS,
+    apart,
+    column_for,
+    comparable,
+    singular,
+)
 from cellwright.agent.names import cell_type_names
 from cellwright.agent.router import Call
 from cellwright.tools.passport import Column, Passport, Role
@@ -307,13 +314,3 @@ def _qualified(name: str, known: Sequence[str]) -> bool:
     """A known name behind a surface protein: 'CD4 T cell'."""
     first, _, rest = name.partition(" ")
     return rest in known and _SURFACE.fullmatch(first.rstrip("+-")) is not None
-
-
-def apart(names: Sequence[str]) -> list[str]:
-    """Names that are not parts of one another, in the order found."""
-    kept: list[str] = []
-    for one in names:
-        words = set(singular(one.lower()).split())
-        if not any(words <= set(singular(other.lower()).split()) for other in kept):
-            kept.append(one)
-    return kept

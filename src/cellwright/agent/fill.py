@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cellwright.agent.desk import Desk, apart
+from cellwright.agent.desk import Desk
 from cellwright.agent.grammar import PROTOCOLS, slot_values
-from cellwright.agent.mentions import COMMON, NEW_LABELS, comparable, singular
+from cellwright.agent.mentions import COMMON, NEW_LABELS, apart, comparable, singular
 from cellwright.agent.names import cell_type_names
 from cellwright.agent.router import Call, Reading, Unclear
 

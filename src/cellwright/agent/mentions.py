@@ -521,6 +521,16 @@ def _counted(ask: str, passport: Passport | None) -> dict[tuple[str, str], int]:
     return found
 
 
+def apart(names: Sequence[str]) -> list[str]:
+    """Names that are not parts of one another, in the order found."""
+    kept: list[str] = []
+    for one in names:
+        words = set(singular(one.lower()).split())
+        if not any(words <= set(singular(other.lower()).split()) for other in kept):
+            kept.append(one)
+    return kept
+
+
 def value_named(name: str, values: Sequence[str]) -> str:
     """The value that a name means, whatever the case and number; the name itself if none."""
     wanted = singular(_fold(name))

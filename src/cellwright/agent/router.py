@@ -10,7 +10,7 @@ from typing import Any, Literal
 from cellwright.agent.completion import complete
 from cellwright.agent.examples import make_asks
 from cellwright.agent.grammar import PROTOCOLS, Ask, merge, question_of, slot_values
-from cellwright.agent.mentions import comparable, singular
+from cellwright.agent.mentions import apart, comparable
 from cellwright.agent.plan import DraftRefusal, DraftStep, DraftUnclear, PlanDraft
 from cellwright.tools.passport import Passport
 
@@ -185,20 +185,10 @@ def _explain(desk: _Desk) -> Reading | None:
                 ("explain_cells", {"target": "drug", "label": one, **many}) for one in drugs
             )
         )
-    labels = _separate(found.types)
+    labels = apart(found.types)
     if labels:
         return Reading(calls=tuple(("explain_cells", {"label": one, **many}) for one in labels[:3]))
     return Reading(unclear="type")
-
-
-def _separate(types: Sequence[str]) -> list[str]:
-    """Cell types that are not parts of one another, in the order found."""
-    kept: list[str] = []
-    for one in types:
-        words = set(singular(one.lower()).split())
-        if not any(words <= set(singular(other.lower()).split()) for other in kept):
-            kept.append(one)
-    return kept
 
 
 def _compare(desk: _Desk) -> Reading | None:
@@ -280,7 +270,7 @@ def _markers(desk: _Desk) -> Reading | None:
     if desk.ask.mentions.columns:
         args["group_by"] = desk.ask.mentions.columns[0]
     elif desk.ask.mentions.types:
-        args["groups"] = _separate(desk.ask.mentions.types)
+        args["groups"] = apart(desk.ask.mentions.types)
     if desk.values("number"):
         args["n_genes"] = int(desk.values("number")[0])
     return Reading(calls=(("find_markers", args),))
@@ -316,7 +306,7 @@ def _annotate(desk: _Desk) -> Reading | None:
     elif desk.says(r"individually|single cell|each cell is|per cell\b"):
         args["level"] = "cell"
     if desk.says(r"only (?:from|among)|choos") and desk.ask.mentions.types:
-        args["choices"] = _separate(desk.ask.mentions.types)
+        args["choices"] = apart(desk.ask.mentions.types)
     return Reading(calls=(("annotate_cells", args),))
 
 
