@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,32 +39,6 @@ class ArtifactRef(BaseModel):
     summary: str
     tool: str = ""
     parents: tuple[str, ...] = ()
-
-
-class ArtifactStore(Protocol):
-    """Where artifacts live."""
-
-    def put_file(
-        self, kind: ArtifactKind, write: Callable[[Path], None], summary: str, **provenance: Any
-    ) -> ArtifactRef:
-        """Store what ``write`` writes to the path it is given, and return its reference."""
-        ...
-
-    def path(self, artifact_id: str) -> Path:
-        """Path of a stored file.
-
-        Raises:
-            ToolError: No artifact has this id; the message lists the ids that exist.
-        """
-        ...
-
-    def describe(self, artifact_id: str) -> ArtifactRef:
-        """Return the reference of a stored artifact."""
-        ...
-
-    def list(self) -> list[ArtifactRef]:
-        """All references, oldest first."""
-        ...
 
 
 class DirectoryStore:

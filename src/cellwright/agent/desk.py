@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from cellwright.agent.grammar import Ask, slot_values
 from cellwright.agent.mentions import (
     COMMON,
+    NEW_CLUSTERS,
     NEW_LABELS,
     apart,
     column_for,
     comparable,
     singular,
 )
-from cellwright.agent.names import cell_type_names
+from cellwright.agent.names import cell_type_names, gene_symbols, labels_meant
 from cellwright.agent.router import Call
 from cellwright.tools.passport import Column, Passport, Role
 
@@ -41,6 +42,8 @@ _SURFACE = re.compile(r"CD\d+[A-Za-z]{0,2}|FCGR3A")
 """Genes that make a cell type of 'cells' behind them, as in 'CD34 cells'."""
 
 
+_CONTROL = re.compile(r"(?i)(?:^|[\W_])(?:ctrl|controls?|vehicle|untreated|dmso|mock)(?:$|[\W_])")
+"""How groups of untreated cells are named."""
 NEAR_ROLES: Mapping[str, tuple[Role, ...]] = {
     "donor": ("donor", "batch"),
     "batch": ("batch", "donor"),
@@ -48,12 +51,11 @@ NEAR_ROLES: Mapping[str, tuple[Role, ...]] = {
     "tissue": ("tissue", "condition"),
 }
 """Roles that a column may have for another, where the data set has none of the role itself."""
+_PRONOUN = re.compile(
+    r"\b(?:they|them|these|those|their|it|its|both|same|either|that|this|also|too|another)\b"
+)
 MOST_ALIKE = 3
 """Values that one word may stand for, as 'monocytes' for those of two kinds."""
-PRONOUN = re.compile(
-    r"\b(?:they|them|these|those|their|it|its|both|same|all (?:three|four|five)|that|this|said"
-    r"|the (?:two|three|four|pair|lot|ones?))\b"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,7 @@ class Desk:
         new_labels: The request annotates the cells first.
         before: Calls read for the asks before it.
         near: Names of the asks around it, of the nearest one that has any.
+        points_back: There is a turn before, of which the names near may be.
         words: The words of the ask in English, in lower case.
     """
 
@@ -89,6 +92,7 @@ class Desk:
     new_labels: bool = False
     before: Sequence[Call] = ()
     near: Names = field(default_factory=Names)
+    points_back: bool = False
     words: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,8 +104,8 @@ class Desk:
 
     @property
     def points(self) -> bool:
-        """A pronoun stands for what was named elsewhere."""
-        return self.says(PRONOUN)
+        """A pronoun, or a request that names nothing, stands for what the turn before was about."""
+        return self.points_back and (self.says(_PRONOUN) or not re.search(r"\w{3}", self.words))
 
     @property
     def drugs(self) -> list[str]:
@@ -152,14 +156,22 @@ class Desk:
         return self.passport.columns if self.passport else ()
 
     @property
-    def meant_genes(self) -> list[str]:
-        """Genes named, or those near where this ask names none."""
-        return self.genes or list(self.near.genes)
+    def small_genes(self) -> list[str]:
+        """Words in small letters that are symbols of genes, where nothing else names one."""
+        symbols = gene_symbols()
+        words = (one for one in self.ask.mentions.genes if len(one) > 2)
+        return [] if self.symbols else [one for one in words if one.lower() in symbols]
 
     @property
-    def meant_types(self) -> list[str]:
-        """Cell types named, or those near that a pronoun stands for."""
-        return self.types or (list(self.near.types) if self.points else [])
+    def said_types(self) -> list[str]:
+        """Cell types as the words have them, not as the data calls them."""
+        known = cell_type_names()
+        return apart([one for one in self.ask.mentions.types if one.lower() in known])
+
+    def known(self, kind: str) -> bool:
+        """The data has cells of a type, or there is no telling yet."""
+        labelled = any(one.role == "label" for one in self.columns)
+        return self.new_labels or not labelled or bool(self.kinds_of(kind))
 
     @property
     def types(self) -> list[str]:
@@ -174,7 +186,24 @@ class Desk:
                 found += [one] if _is_type_name(one) else []
         named = [one for one in found if singular(one.lower()) in known]
         longer = [one for one in found if one not in named and _qualified(one, named)]
-        return apart([*labels, *longer, *(named or found)])
+        meant = [self._label_of(one) for one in (*longer, *(named or found))]
+        return apart(list(dict.fromkeys([*labels, *meant])))
+
+    def _label_of(self, kind: str) -> str:
+        """The one label of the data that a cell type's name stands for, else the name itself."""
+        meant = self.kinds_of(kind)
+        return meant[0] if len(meant) == 1 else kind
+
+    def kinds_of(self, kind: str) -> tuple[str, ...]:
+        """Labels of the data that are of a cell type: of a column that has any."""
+        return next(
+            (
+                found
+                for one in self.columns
+                if one.role == "label" and (found := labels_meant(kind, tuple(one.values)))
+            ),
+            (),
+        )
 
     @property
     def any_type(self) -> list[str]:
@@ -225,6 +254,11 @@ class Desk:
             }
             shared = Counter(word for words in parts.values() for word in words)
             telling = {one for one in said if len(one) > 2 and 0 < shared[one] <= MOST_ALIKE}
+            telling |= {  # 'mono' of a label, where monocytes are spoken of
+                short
+                for short, count in shared.items()
+                if len(short) > 3 and count <= MOST_ALIKE and any(_cut(one, short) for one in said)
+            }
             found = [value for value, words in parts.items() if words & telling - COMMON]
             if found:
                 return found
@@ -260,6 +294,12 @@ class Desk:
         if self.new_labels and "label" not in but and self.says(_NEW):
             return NEW_LABELS
         if self.role and self.role not in but:
+            if self.role == "cluster" and any(
+                tool == "preprocess_dataset" for tool, _ in self.before
+            ):
+                return NEW_CLUSTERS
+            if named := self._naming(self.role):
+                return named
             called = [
                 name for name in self.ask.mentions.columns if self._has_role(name, (self.role,))
             ]
@@ -270,6 +310,18 @@ class Desk:
                 new_labels=self.new_labels,
             )
         return self._implied()
+
+    def _naming(self, role: str) -> str | None:
+        """The column of a role, or one near it, whose values the words name, in full or in part."""
+        roles = NEAR_ROLES.get(role, (role,))
+        if held := self.groups(*roles)[0]:
+            return held
+        if sum(one.role in roles for one in self.columns) > 1 and role != "label":
+            found = self.partial(roles)
+            return next(
+                (one.name for one in self.columns if found and found[0] in one.values), None
+            )
+        return None
 
     def _has_role(self, name: str, roles: Collection[str]) -> bool:
         return any(one.name == name and one.role in roles for one in self.columns)
@@ -292,12 +344,29 @@ class Desk:
             return columns[0]
         return None
 
+    def treated(self) -> tuple[str, str, str] | None:
+        """A column of two values of which one is named as controls are, with both."""
+        for column in self.columns:
+            control = next((one for one in column.values if _CONTROL.search(one)), None)
+            if control and column.n_values == 2:
+                other = next(one for one in column.values if one != control)
+                return column.name, other, control
+        return None
+
     def number(self) -> int | None:
-        """How many, where the words say it."""
+        """How many, where the words say it; 'the same number' is that of the call before."""
+        if self.says(r"\b(?:same|that) (?:number|many)\b|\bas many\b"):
+            said = [args.get("n_genes", args.get("n")) for _, args in reversed(self.before)]
+            return next((int(one) for one in said if one), None)
         members = {value for _, value in self.named}
-        said = slot_values("number", self.ask)
-        found = [one for one in said if one not in members and one not in self.unused]
+        numbers = slot_values("number", self.ask)
+        found = [one for one in numbers if one not in members and one not in self.unused]
         return int(found[0]) if found and 0 < int(found[0]) <= 10_000 else None
+
+
+def _cut(word: str, short: str) -> bool:
+    """One is the beginning of the other, a word cut short."""
+    return len(word) > len(short) + 2 and word.startswith(short) and _HEAD.search(word) is not None
 
 
 def _is_type_name(name: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import permutations
 from typing import Any
 
 from cellwright.agent.desk import Desk
 from cellwright.agent.grammar import PROTOCOLS, slot_values
-from cellwright.agent.mentions import COMMON, NEW_LABELS, apart, comparable, singular
+from cellwright.agent.mentions import COMMON, NEW_CLUSTERS, NEW_LABELS, apart, comparable, singular
 from cellwright.agent.names import cell_type_names
 from cellwright.agent.router import Call, Reading, Unclear
 
@@ -55,7 +56,7 @@ def _refuse(reason: str) -> Filler:
 
 def _annotate(desk: Desk) -> Reading:
     level = desk.detail if desk.detail in {"cell", "cluster"} else None
-    types = desk.types if desk.says(_CHOOSES) else []
+    types = (desk.said_types or desk.types) if desk.says(_CHOOSES) else []
     named = [one for one in desk.ask.mentions.types if singular(one.lower()) in cell_type_names()]
     types = types if len(named) <= len(types) else apart(named)
     return _one("annotate_cells", level=level, choices=types if len(types) > 1 else None)
@@ -63,7 +64,7 @@ def _annotate(desk: Desk) -> Reading:
 
 def _umap(desk: Desk) -> Reading:
     genes = desk.genes or ([] if desk.role else desk.symbols)
-    if not genes and desk.says(r"\bgenes?\b|express|\bboth\b|\bthe same\b") and desk.points:
+    if not genes and desk.points and not desk.role:
         genes = list(desk.near.genes)
     args = {"genes": genes} if genes else {"color_by": _shown_by(desk)}
     if not genes and desk.says(r"\b(?:the|that|this|those|these) genes?\b"):
@@ -80,6 +81,7 @@ def _shown_by(desk: Desk) -> str | None:
 def _figure(kind: str) -> Filler:
     def fill(desk: Desk) -> Reading:
         genes = desk.symbols
+        genes = genes or desk.small_genes
         if not genes and (kind == "violin" or desk.points):
             genes = list(desk.near.genes)
         if not genes and desk.says(r"\b(?:the|that|this|those|these) genes?\b"):
@@ -105,7 +107,9 @@ def _composition(desk: Desk) -> Reading:
 
 def _markers(desk: Desk) -> Reading:
     labels, clusters = desk.members("label"), desk.members("cluster")
-    types = labels or ([] if clusters else desk.meant_types or desk.partial())
+    types = labels or (
+        [] if clusters else [one for one in desk.types if desk.known(one)] or desk.partial()
+    )
     written = desk.written
     column = None
     if clusters and not labels:
@@ -125,7 +129,7 @@ def _markers(desk: Desk) -> Reading:
 
 def _explain(desk: Desk) -> Reading:
     drugs = desk.drugs
-    types = [] if drugs else desk.members("label") or desk.meant_types or desk.any_type
+    types = [] if drugs else desk.members("label") or desk.any_type
     if len(types) > 1 and _NOT_THAT.search(f"{desk.words} {desk.ask.text}"):
         types = types[:1]
     if not drugs and not types:
@@ -148,9 +152,7 @@ def _explain(desk: Desk) -> Reading:
 def _generate(desk: Desk) -> Reading:
     tissues = [one.lower() for one in desk.ask.mentions.tissues]
     skipped = {*tissues, "human", "mouse", "profile", *(one.lower() for one in PROTOCOLS)}
-    types = [
-        _bare(one, skipped) for one in desk.meant_types or desk.any_type or list(desk.near.types)
-    ]
+    types = [_bare(one, skipped) for one in desk.any_type or list(desk.near.types)]
     types = [one for one in types if one]
     if not types:
         return Reading(unclear="type")
@@ -198,6 +200,8 @@ def _compare(desk: Desk) -> Reading:
         columns = comparable(desk.passport)
         if len(columns) == 1 and columns[0].n_values == 2:
             named = (columns[0].name, columns[0].values[0], columns[0].values[1])
+        elif not columns and (found := desk.treated()):
+            named = found
         elif len(desk.types) == 1 and not columns:
             return _markers(desk)
         else:
@@ -221,17 +225,54 @@ def _two_groups(desk: Desk) -> tuple[str, str, str] | None:
         column, values = desk.groups(*roles)
         if len(values) >= 2:
             return _pair(desk, column, values)
+    labels = [value for column in desk.columns if column.role == "label" for value in column.values]
+    named = [one for one in desk.types if one in labels]
+    both = [*named, *(one for one in desk.partial(but=named) if one not in named)]
+    for some in (both, *(desk.kinds_of(one) for one in desk.types)):
+        if len(some) == 2 and (found := _of_one_column(desk, list(some))):
+            return found
+    columns = comparable(desk.passport)
     for role in ("condition", "tissue", "batch", "donor"):
         for one in desk.columns:
             said = {*desk.members(role), *desk.partial((role,))}
-            if one.role == role and one.n_values == 2 and set(one.values) & said:
+            other = role in {"batch", "donor"} and len(columns) == 1
+            if one.role == role and one.n_values == 2 and set(one.values) & said and not other:
                 return one.name, one.values[0], one.values[1]
-    for role in ("label", "batch", "donor"):
+    for role in ("batch", "donor") if len(columns) != 1 else ():
         values = desk.groups(role)[1]
         both = [*values, *(one for one in desk.partial((role,), but=values) if one not in values)]
         if len(both) in {2, 3}:
             return _of_one_column(desk, both[:2])
-    return _of_one_column(desk, list(desk.near.types)) if desk.points else None
+    return (_with_near(desk) if desk.points_back else None) or _two_clusters(desk)
+
+
+def _with_near(desk: Desk) -> tuple[str, str, str] | None:
+    """The one value named, and one that the turn before was about: 'compare it with CH'."""
+    for column in desk.columns:
+        values = [value for name, value in desk.named if name == column.name]
+        others = [one for one in desk.near.types if one in column.values and one not in values]
+        if len(values) == 1 and others:
+            return column.name, others[0], values[0]
+        if not values and len(others) == 2 and desk.points:
+            return column.name, others[0], others[1]
+    return None
+
+
+def _two_clusters(desk: Desk) -> tuple[str, str, str] | None:
+    """Two clusters by their bare numbers: 'DE 0 vs 1'."""
+    found = re.search(
+        r"(?<![\d.])(\d{1,2})\s?(?:vs\.?|versus|against|and|with|-|to|:)\s?(\d{1,2})(?![\d.])",
+        desk.words,
+    )
+    if found is None:
+        return None
+    pair = found.groups()
+    if any(tool == "preprocess_dataset" for tool, _ in desk.before):
+        return NEW_CLUSTERS, pair[0], pair[1]
+    held = [
+        one.name for one in desk.columns if one.role == "cluster" and set(pair) <= set(one.values)
+    ]
+    return (held[0], pair[0], pair[1]) if held else None
 
 
 def _of_one_column(desk: Desk, values: list[str]) -> tuple[str, str, str] | None:
@@ -241,8 +282,26 @@ def _of_one_column(desk: Desk, values: list[str]) -> tuple[str, str, str] | None
 
 
 def _pair(desk: Desk, column: str, values: list[str]) -> tuple[str, str, str]:
-    """The first two values; of a column that the words write where it has both."""
-    return _written_with(desk, values[:2]) or column, values[0], values[1]
+    """Two values that a word such as 'versus' joins, else the first two.
+
+    Of a column that the words write, where it has both.
+    """
+    joined = [
+        [one, other]
+        for one, other in permutations(values, 2)
+        if re.search(rf"{_name(one)}{_AGAINST}{_name(other)}", desk.words)
+    ]
+    pair = joined[0] if joined else values[:2]
+    return _written_with(desk, pair) or column, pair[0], pair[1]
+
+
+def _name(value: str) -> str:
+    return rf"(?<![a-z0-9]){re.escape(singular(value.lower()))}s?(?![a-z0-9])"
+
+
+_AGAINST = (
+    r"\W+(?:(?:cells?|ones?|group) )?(?:and|or|vs\.?|versus|against|from|with|to|than)\W+(?:the )?"
+)
 
 
 def _then_shown(subset: Reading, desk: Desk) -> Reading:
@@ -257,8 +316,32 @@ def _then_shown(subset: Reading, desk: Desk) -> Reading:
     return Reading(calls=(*subset.calls, ("plot_cells", {"kind": kind, **args})))
 
 
+def on_part(reading: Reading, desk: Desk) -> Reading:
+    """A call behind a subset of the cells that its words name and it has no argument for.
+
+    'CD3D as violins in donor 101': the donor's cells, then the figure.
+    """
+    if len(reading.calls) != 1 or reading.calls[0][0] not in _ON_ALL:
+        return reading
+    tool, args = reading.calls[0]
+    roles = {"donor", "batch", "tissue", "condition"}
+    roles |= {"label"} if tool == "predict_drug_response" else set()
+    taken = [one for one in args.values() if isinstance(one, str)]
+    for column in desk.columns:
+        values = [value for name, value in desk.named if name == column.name]
+        partly = 0 < len(values) < column.n_values and column.role in roles
+        if partly and set(taken).isdisjoint([column.name, *values]):
+            subset = ("subset_cells", {"groups": values, "column": column.name})
+            return Reading(calls=(subset, *reading.calls))
+    return reading
+
+
+_ON_ALL = frozenset({"plot_cells", "find_markers", "predict_drug_response", "compare_groups"})
 _MEDICINES = re.compile(r"\bdrugs?\b|\bcompounds?\b|\bmedicines?\b")
-_FIGURES = {"umap": r"\bumap\b|\bembedding\b|\btsne\b", "composition": r"\bcomposition\b"}
+_FIGURES = {
+    "composition": r"\bcomposition\b",
+    "umap": r"\bumaps?\b|\bembedding\b|\btsne\b|\bmaps?\b|\b(?:plot|draw)\b",
+}
 
 
 def _written_with(desk: Desk, values: list[str]) -> str | None:
@@ -268,10 +351,9 @@ def _written_with(desk: Desk, values: list[str]) -> str | None:
 
 
 def _search(desk: Desk) -> Reading:
-    drugs, genes, types = desk.drugs, desk.genes, desk.types or desk.partial()
-    if desk.points and not drugs and not genes and not types:
+    drugs, genes, types = desk.drugs, desk.genes, desk.said_types or desk.types or desk.partial()
+    if desk.points_back and not drugs and not genes and not types:
         drugs, genes, types = list(desk.near.drugs), list(desk.near.genes), list(desk.near.types)
-        genes, types = ([], []) if drugs else (genes, [] if genes else types)
     calls: list[Call] = [("search_knowledge", {"query": one, "kind": "drug"}) for one in drugs]
     calls += [("search_knowledge", {"query": one, "kind": "gene"}) for one in genes]
     if not calls:
@@ -338,8 +420,9 @@ def _subset(desk: Desk) -> Reading:
         column = _written_with(desk, values) or column
         return _then_shown(_one("subset_cells", groups=values, column=column, drop=drop), desk)
     meant = desk.partial(("label", "condition", "tissue")) or desk.any_type
-    if not meant and desk.points:
-        meant = list(desk.near.types)
+    if treated := desk.treated():
+        words = [(r"\buntreated\b|\bcontrols?\b", treated[2]), (r"\btreated\b", treated[1])]
+        meant = [one for pattern, one in words if desk.says(pattern)][:1] or meant
     if meant:
         return _then_shown(_one("subset_cells", groups=meant, drop=drop), desk)
     if desk.says(_ALL_AGAIN):

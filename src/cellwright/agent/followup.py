@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cellwright.agent.desk import Desk
+from cellwright.agent.desk import Desk, Names
 from cellwright.agent.router import Call, Reading
 
 AGAIN = re.compile(
@@ -35,7 +35,29 @@ def _chosen(args: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in args.items() if value not in (None, [], ())}
 
 
-def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
+def names_of(calls: Sequence[Call]) -> Names:
+    """Names that calls hold: what 'it' and 'them' stand for in the turn behind them."""
+    genes: list[str] = []
+    drugs: list[str] = []
+    types: list[str] = []
+    for tool, args in calls:
+        genes += args.get("genes", [])
+        drugs += args.get("drugs", [])
+        types += [*args.get("groups", []), *(args[one] for one in _TYPES if one in args)]
+        if tool == "search_knowledge":
+            {"gene": genes, "drug": drugs}.get(args.get("kind", ""), types).append(args["query"])
+        if tool == "explain_cells":
+            (drugs if args.get("target") == "drug" else types).append(args["label"])
+    once = [tuple(dict.fromkeys(one)) for one in (genes, drugs, types)]
+    return Names(genes=once[0], drugs=once[1], types=once[2])
+
+
+_TYPES = ("cell_type", "group_a", "group_b")
+
+
+def take_over(
+    reading: Reading, desk: Desk, last: Sequence[Call], *, alone: bool = False
+) -> Reading:
     """A reading with what it leaves to the turn before.
 
     A subset, or a new clustering, is followed by the figures and tables of that turn; 'the same'
@@ -45,17 +67,18 @@ def take_over(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
         reading: How the ask reads by itself.
         desk: The ask.
         last: Calls of the turn before.
+        alone: The request asks for nothing else.
     """
     again, also = desk.says(AGAIN), desk.says(ALSO)
     changed_call = None
     if last and not again and desk.says(MORE) and len(desk.words.split()) <= SHORT:
         changed_call = _with_new(last[-1], desk)
-    if changed_call is not None or not last or not (again or also):
-        return Reading(calls=(changed_call,)) if changed_call else reading
     tools = [tool for tool, _ in reading.calls]
     repeated = tuple(call for call in last if call[0] in REPEATS)
-    if tools == ["subset_cells"]:
+    if tools == ["subset_cells"] and (alone or again or also):
         return Reading(calls=(*reading.calls, *repeated))
+    if changed_call is not None or not last or not (again or also):
+        return Reading(calls=(changed_call,)) if changed_call else reading
     if tools == ["preprocess_dataset"]:
         grouped = [call for call in repeated if "cellwright_leiden" in call[1].values()]
         return Reading(calls=(*reading.calls, *grouped))
@@ -103,7 +126,7 @@ def inherited(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
 
 
 _KEPT = ("genes", "groups", "drugs", "cell_type", "label", "target", "color_by", "column",
-         "group_a", "group_b", "n", "tissue", "species", "protocol")  # fmt: skip
+         "group_a", "group_b", "n", "n_genes", "tissue", "species", "protocol")  # fmt: skip
 """Arguments that a follow-up leaves to the turn before."""
 
 

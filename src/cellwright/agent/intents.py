@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellwright.agent.desk import Desk, Names
-from cellwright.agent.fill import FILLERS
-from cellwright.agent.followup import inherited, take_over
+from cellwright.agent.fill import FILLERS, on_part
+from cellwright.agent.followup import inherited, names_of, take_over
 from cellwright.agent.grammar import Ask
-from cellwright.agent.mentions import comparable
+from cellwright.agent.mentions import Mentions, comparable, plain_name
 from cellwright.agent.reader import ReadAsk
 from cellwright.agent.router import UNSAFE, Call, Reading
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 WHY = re.compile(r"^\W*(?:and\s+|but\s+)?(?:why|how (?:so|come))\b")
 """A bare question after an answer: it asks for the genes behind that."""
+RELABELS = frozenset({"annotate", "who", "whole"})
+"""Intents behind which the cells have new labels."""
 DOUBTED = 0.8
 """Probability below which a refusal gives way to words that ask for a comparison."""
 DIFFERS = re.compile(r"\bdiffer|\bcompar|\bversus\b|\bvs\b")
@@ -52,31 +55,63 @@ def read_by_intent(
         passport: What the data set is.
         last: Calls of the turn before, for follow-ups.
     """
-    new_labels = any(one.intent in {"annotate", "who", "whole"} for one in read)
+    asks = [_with_linked(at, asks, seen.linked) for at, seen in enumerate(read)]
     named = [
         _names(Desk(ask=ask, passport=passport, unused=seen.unused))
         for ask, seen in zip(asks, read, strict=True)
     ]
     found: list[Reading] = []
     earlier = list(last)
+    earlier_names = names_of(last)
     for at, (ask, seen) in enumerate(zip(asks, read, strict=True)):
+        near = Names() if seen.linked else _near(named, at)
         desk = Desk(
             ask=ask,
             passport=passport,
             role=seen.column,
             detail=seen.detail,
             unused=seen.unused,
-            new_labels=new_labels,
+            new_labels=any(one.intent in RELABELS for one in read[:at])
+            or any(tool == "annotate_cells" for tool, _ in last),
             before=earlier,
-            near=_near(named, at),
+            near=near if at or len(asks) > 1 else earlier_names,
+            points_back=bool(last) and not at,
         )
-        by_itself = FILLERS[_settled(seen, desk, earlier)](desk)
-        reading = take_over(by_itself, desk, last)
+        by_itself = on_part(FILLERS[_settled(seen, desk, earlier)](desk), desk)
+        reading = take_over(by_itself, desk, last, alone=len(asks) == 1)
         if reading == by_itself and len(asks) == 1:
             reading = inherited(by_itself, desk, last)
         found.append(reading)
         earlier += reading.calls
     return found
+
+
+def _with_linked(at: int, asks: Sequence[Ask], linked: frozenset[str]) -> Ask:
+    """An ask that also names what the reader links to it in the others: what 'them' stands for."""
+    if not linked:
+        return asks[at]
+    plain = {plain_name(one) for one in linked}
+    own = asks[at].mentions
+    others = [one.mentions for place, one in enumerate(asks) if place != at]
+
+    members = [pair for one in others for pair in one.members if plain_name(pair[1]) in plain]
+    mentions = replace(
+        own,
+        **{
+            kind: _joined(own, others, kind, plain)
+            for kind in ("likely_genes", "likely_drugs", "types", "written")
+        },
+        members=tuple(dict.fromkeys([*own.members, *members])),
+    )
+    return replace(asks[at], mentions=mentions)
+
+
+def _joined(
+    own: Mentions, others: Sequence[Mentions], kind: str, plain: Collection[str]
+) -> tuple[str, ...]:
+    """Names of a kind: an ask's own, then those of others that are among ``plain``."""
+    more = [name for one in others for name in getattr(one, kind) if plain_name(name) in plain]
+    return tuple(dict.fromkeys([*getattr(own, kind), *more]))
 
 
 def _settled(seen: ReadAsk, desk: Desk, earlier: Sequence[Call]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +14,10 @@ from cellwright.agent.examples import ExampleMaker
 from cellwright.agent.fill import FILLERS
 from cellwright.agent.intents import intent_of
 from cellwright.agent.lexicon import TERMS, is_eastern
-from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS, singular
-from cellwright.agent.notation import Request, Wanted, read_requests, read_wanted
-from cellwright.agent.reader import PLACEHOLDERS, ROLES, Masked, masked
+from cellwright.agent.mentions import NEW_CLUSTERS, NEW_LABELS, plain_name
+from cellwright.agent.names import type_id
+from cellwright.agent.notation import ANY, Request, Wanted, read_requests, read_wanted
+from cellwright.agent.reader import ASIDE, PLACEHOLDERS, ROLES, Masked, masked
 from cellwright.agent.sample_passports import datasets
 from cellwright.cellmodel.modeling.ask_tagger import TaggerConfig
 from cellwright.cellmodel.training.ask_tagger import Answers, TaggedText
@@ -42,9 +43,10 @@ TIMES = 2
 TWICE, PLAIN = 0.35, 0.15
 """Shares of texts that are put together from several, and that lose capitals and last stop."""
 
-
+NAMED = ("genes", "groups", "drugs", "label", "cell_type", "query", "group_a", "group_b", "within")
+"""Arguments that hold names."""
 QUESTIONS_PUT: Mapping[str, tuple[str, ...]] = {
-    "intent": INTENTS,
+    "intent": (*INTENTS, ASIDE),
     "column": ("none", *ROLES),
     "detail": ("none", "drop", "cell", "cluster"),
 }
@@ -102,9 +104,21 @@ def intents_of(fits: Sequence[Wanted]) -> frozenset[str]:
         elif one.unclear:
             found |= QUESTIONS
         else:
-            intent = _intent(one)
-            found |= {intent} if intent else set()
+            found |= _intents(one)
     return frozenset(found)
+
+
+def _intents(wanted: Wanted) -> set[str]:
+    """What a plan is for; a drug's effect on some cells is both of its calls'."""
+    tools = [one.tool for one in wanted.calls]
+    if tools == ["subset_cells", "predict_drug_response"]:
+        return {"subset", "predict"}
+    if tools[0] == "subset_cells" and tools[1:] in (["compare_groups"], ["find_markers"]):
+        return {tools[1].split("_")[0]}
+    if tools == ["annotate_cells", "plot_cells"] and wanted.calls[1].args.get("kind") != "umap":
+        return {wanted.calls[1].args.get("kind", "composition")}
+    intent = _intent(wanted)
+    return {intent} if intent else set()
 
 
 def _intent(wanted: Wanted) -> str:
@@ -122,48 +136,71 @@ def _intent(wanted: Wanted) -> str:
 def lesson_of(request: Request, passport: Passport | None) -> TaggedText:
     """A lesson from a request with its wanted plans."""
     put = masked(request.text, passport)
+    answers = [answers_of(part.fits, passport) for part in request.parts]
+    starts = [part.start for part in request.parts[1:]]
+    if request.tail < len(request.text):
+        starts.append(request.tail)
+        answers.append({"intent": frozenset({ASIDE})})
     return TaggedText(
         text=put.text,
         before=masked(request.earlier, passport).text if request.earlier else "",
         # A conjunction that the gloss leaves out does not start an ask.
-        starts=tuple(bisect_left(put.places, part.start) for part in request.parts[1:]),
-        answers=tuple(answers_of(part.fits, passport) for part in request.parts),
-        used=_used(put, request, passport),
+        starts=tuple(bisect_left(put.places, one) for one in starts),
+        answers=tuple(answers),
+        about=_about(put, request, passport),
     )
 
 
-def _used(put: Masked, request: Request, passport: Passport | None) -> Mapping[int, bool]:
-    """For each placeholder whether a plan of its part holds the name, or the column that has it."""
+def _about(
+    put: Masked, request: Request, passport: Passport | None
+) -> Mapping[tuple[int, int], bool]:
+    """For parts and placeholders whether a plan of the part holds the name.
+
+    Of a part's own names one also counts whose column the plan has; of names elsewhere, numbers and
+    those that the part names too tell nothing.
+    """
     columns = {one.name.lower(): one for one in (passport.columns if passport else ())}
-    found = {}
-    for place, name in put.names.items():
-        part = max(
-            (one for one in request.parts if one.start <= put.places[place]),
-            key=lambda one: one.start,
-            default=request.parts[0],
-        )
+    starts = [part.start for part in request.parts]
+    home = {place: max(bisect_right(starts, put.places[place]) - 1, 0) for place in put.names}
+    found: dict[tuple[int, int], bool] = {}
+    for at, part in enumerate(request.parts):
         calls = [call for one in part.fits for call in one.calls]
         if not calls:
             continue
-        said: set[str] = set()
-        for call in calls:
-            for value in (*call.args.values(), *call.optional.values()):
-                said |= {_plain(one) for one in (value, *value.split(","))}
-                if value.lower() in columns:
-                    said |= {_plain(one) for one in columns[value.lower()].values}
-        found[place] = _plain(name) in said
+        values = [value for one in calls for value in (*one.args.values(), *one.optional.values())]
+        is_open = any((slot, ANY) in one.optional.items() for one in calls for slot in NAMED)
+        said = {plain_name(one) for value in values for one in (value, *value.split(","))}
+        of_columns = {
+            plain_name(one)
+            for value in values
+            if value.lower() in columns
+            for one in columns[value.lower()].values
+        }
+        if any(put.text.startswith(PLACEHOLDERS["type"], place) for place in put.names):
+            kinds = {type_id(one) for one in said}
+            said |= {
+                plain_name(one) for one in put.names.values() if type_id(one) in kinds - {None}
+            }
+        own = {plain_name(name) for place, name in put.names.items() if home[place] == at}
+        for place, name in put.names.items():
+            plain = plain_name(name)
+            if home[place] == at:
+                found[at, place] = plain in said | of_columns
+            elif plain not in own and not name[:1].isdigit() and not is_open:
+                found[at, place] = plain in said
     return found
 
 
-def _plain(name: str) -> str:
-    return singular(re.sub(r"[^a-z0-9+.]+", " ", name.lower()).strip())
-
-
-def written_lessons() -> list[TaggedText]:
-    """Lessons from the requests that ship, ``wordings/requests.txt``."""
+def written_requests() -> tuple[Request, ...]:
+    """The requests that ship, ``wordings/requests.txt``."""
     table = resources.files("cellwright.agent") / "wordings" / "requests.txt"
+    return read_requests(table.read_text("utf-8"))
+
+
+def written_lessons(requests: Sequence[Request]) -> list[TaggedText]:
+    """Lessons from written requests."""
     known = datasets()
-    made = [lesson_of(one, known.get(one.data)) for one in read_requests(table.read_text("utf-8"))]
+    made = [lesson_of(one, known.get(one.data)) for one in requests]
     return [one for one in made if all(start < len(one.text) for start in one.starts)]
 
 
@@ -222,7 +259,7 @@ class Lessons:
             first = self._one(rng)
         eastern = is_eastern(first.text)
         text, starts, answers = first.text, list(first.starts), list(first.answers)
-        used = dict(first.used)
+        about = dict(first.about)
         pool = self._joinable[eastern]
         joins = EASTERN_JOINS if eastern else JOINS
         count = rng.choices((1, 2, 3, 4), (5, 4, 2, 1))[0]
@@ -243,11 +280,14 @@ class Lessons:
             skipped = len(said) - len(re.sub(r"^[^\w\[]*", "", said))
             begin = len(text) - len(words) if words else len(text) + skipped
             starts += [begin, *(len(text) + one for one in other.starts)]
+            about |= {
+                (len(answers) + ask, len(text) + place): one
+                for (ask, place), one in other.about.items()
+            }
             answers += other.answers
-            used |= {len(text) + place: one for place, one in other.used.items()}
             text += said
         return TaggedText(
-            text=text, before="", starts=tuple(starts), answers=tuple(answers), used=used
+            text=text, before="", starts=tuple(starts), answers=tuple(answers), about=about
         )
 
     @staticmethod
@@ -269,7 +309,10 @@ def _moved(lesson: TaggedText, text: str, behind: int, by: int) -> TaggedText:
         lesson,
         text=text,
         starts=tuple(one + by if one >= behind else one for one in lesson.starts),
-        used={one + by if one >= behind else one: used for one, used in lesson.used.items()},
+        about={
+            (ask, place + by if place >= behind else place): one
+            for (ask, place), one in lesson.about.items()
+        },
     )
 
 

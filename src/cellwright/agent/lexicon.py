@@ -333,11 +333,23 @@ _MARKS = str.maketrans("，、。；：？！（）“”「」", ',,.;:?!()""""
 
 _DIGITS = {one: at for at, one in enumerate("零一二三四五六七八九")} | {"两": 2, "兩": 2}
 _PLACES = {"十": 10, "百": 100, "千": 1000}
-_COUNTS = re.compile(r"[一二三四五六七八九十百千两兩]+(?=[个個顆颗只條条号號种種])")
+_NATIVE = dict(
+    zip(
+        ["두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉", "열", "스무"],
+        (*range(2, 11), 20),
+        strict=True,
+    )
+)
+_COUNTS = re.compile(
+    r"[一二三四五六七八九十百千两兩]+(?=[个個顆颗只條条号號种種])"
+    rf"|(?<![가-힣])(?:{'|'.join(_NATIVE)})(?=\s?(?:개|가지|종|명|마리))"
+)
 
 
 def _counted(text: str) -> int:
-    """A number in Chinese numerals: 五百, 二十."""
+    """A number in Chinese numerals or Korean words: 五百, 다섯."""
+    if text in _NATIVE:
+        return _NATIVE[text]
     total, digit = 0, 0
     for one in text:
         if one in _PLACES:
@@ -352,8 +364,9 @@ def _all_terms() -> tuple[Mapping[str, str], re.Pattern[str]]:
     """The terms above and the knowledge's names of cell types, the longest first."""
     from cellwright.agent.names import eastern_types
 
-    both = {**eastern_types(), **TERMS}
-    terms = {term.translate(TRADITIONAL): english for term, english in both.items()}
+    terms: dict[str, str] = {}
+    for term, english in (*TERMS.items(), *eastern_types().items()):
+        terms.setdefault(term.translate(TRADITIONAL), english)
     longest = sorted(terms, key=len, reverse=True)
     either = "|".join(re.escape(term) for term in longest)
     return terms, re.compile(f"{either}|{_COUNTS.pattern}")

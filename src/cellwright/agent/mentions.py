@@ -7,10 +7,12 @@ plan holds no name that neither the request nor the data has.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cellwright.agent.names import drug_named, gene_symbols
 from cellwright.tools.passport import Column, Passport, Role
 
+T = TypeVar("T")
 NEW_LABELS = "cellwright_cell_type"
 NEW_CLUSTERS = "cellwright_leiden"
 MAX_SPAN = 4
@@ -60,7 +62,7 @@ time tissue to today together tolerant tolerate tomorrow too top treat treated t
 treatments treatmentt true two type types typical umap under understand unknown up upregulated us
 use used user using usual validated values vary versus very via violin violins virtual visualise
 visualize vividly vs vulnerable want was way we weather well were what when where whether which
-who why will with within without work working works would write yield you your yours
+who why will with within without work working works would write yield you your yours calls
 """
 COMMON = frozenset(_COMMON_WORDS.split())
 """Words that name no gene, drug or cell type."""
@@ -76,6 +78,8 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.\d+)?(?<!-)")
 """A word that may be a gene's symbol; slashes and plus signs part a list."""
 _LISTED = re.compile(r"\s*[,/&+;、，]?\s*(?:and\s+|or\s+)?")
 _SHAPE = re.compile(r"[A-Z][A-Z0-9]*\d[A-Z0-9.-]*")
+_PLUS = re.compile(r"(?<=[a-z]{3})\+(?=[A-Za-z]{3})")
+_ONLY = re.compile(r"-(?=(?:only|alone|specific|free|wise|rich)\b)")
 _BREAK = re.compile(r"[,;:?!()\[\]\"]|\s-\s|\.\s|\.$")
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.+/-])((?:\d[\d,]*)?(?:\.\d+)|\d[\d,]*)(k(?![A-Za-z]))?(?![A-Za-z0-9_-])"
@@ -89,10 +93,12 @@ _SMALL = {
 }  # fmt: skip
 _SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000}
 _COUNTED = "|".join([*sorted(_SMALL, key=len, reverse=True), *_SCALES])
+_TOP = re.compile(r"(?i)\b(?:top|best|first)-?(\d+)(?![\w.])")
 _SPELT = re.compile(rf"\b(?:a )?(?:{_COUNTED})(?:[- ](?:{_COUNTED}))*\b")
 _DRUG_ENDING = re.compile(
     r"(nib|mab|platin|taxel|stat|rubicin|lisib|ciclib|parib|zomib|statin|mycin|citabine|limus|"
-    r"clax|tecan|poside|mustine|blastine|cristine|trexate|rafenib|metinib|degib|dasatib|sertib)$"
+    r"clax|tecan|poside|mustine|blastine|cristine|trexate|degib|sertib|rasib|azepam|sartan|prazole|"
+    r"gliptin|gliflozin|oxacin|cillin|cycline|profen|setron|xaban|glutide|azole|dipine|lukast)$"
 )
 _HEADS = re.compile(
     r"(cells?|monocytes?|neurons?|macrophages?|fibroblasts?|neutrophils?|lymphocytes?|"
@@ -172,7 +178,7 @@ _LEADS = (
 """Words before a column's name."""
 _TAILS = (
     r"['\"`]?(?: on the x| column| labels?\b| groups?\b"
-    r"|\s?(?:컬럼|열|별|기준|列|这一列|这列|欄|分组|着色|上色))"
+    r"|\s?(?:컬럼|열|별|기준|색|列|这一列|这列|欄|分组|着色|上色))"
 )
 """Words behind it."""
 
@@ -188,8 +194,9 @@ def find_mentions(
         new_labels: The request annotates the cells, so 'cell type' means the labels to come.
         raw: The same in the user's own words, in which names of columns are looked for.
     """
+    ask = _PLUS.sub(" + ", ask)
     tokens = [token.rstrip(".-/") for token in _TOKEN.findall(ask)]
-    spans = _spans(ask)
+    spans = _spans(_ONLY.sub(" ", ask))
     uncommon = [token for token in tokens if _uncommon(token)]
     columns = passport.columns if passport else ()
     values = {value.lower() for column in columns for value in column.values}
@@ -197,12 +204,13 @@ def find_mentions(
     likely_genes = [one for one in _genes(ask) if one not in likely_drugs]
     named = _named_groups(ask, passport)
     labels = [value for column, values in named if _is_label(passport, column) for value in values]
+    types = _types(spans, ask)
     return Mentions(
         genes=_once(likely_genes or uncommon)[:16],
         likely_genes=_once(likely_genes)[:16],
         drugs=_once([*likely_drugs, *(token for token in uncommon if len(token) > 3)])[:10],
         likely_drugs=_once(likely_drugs)[:10],
-        types=_once([*_types(spans, ask), *labels])[:24],
+        types=_once([*types, *labels])[:24],
         phrases=_once(spans)[:24],
         numbers=_once([digits for *_, digits in numbers(ask)])[:8],
         written=_written_columns(raw or ask, passport),
@@ -211,7 +219,7 @@ def find_mentions(
         tissues=tuple(
             tissue for tissue in TISSUES if re.search(rf"\b{tissue}\b", ask, re.IGNORECASE)
         ),
-        members=_members(ask, passport),
+        members=_with_labels(_members(ask, passport), types, passport),
     )
 
 
@@ -236,7 +244,7 @@ def comparable(passport: Passport | None) -> list[Column]:
     return list(found.values())
 
 
-def _once(items: Sequence[str]) -> tuple[str, ...]:
+def _once(items: Sequence[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(items))
 
 
@@ -290,7 +298,7 @@ def _shaped_as_gene(word: str) -> bool:
 def _drugs(tokens: Sequence[str], values: Collection[str]) -> list[str]:
     """Words that name a drug, have a drug's ending, or are written as compound codes are."""
     found = []
-    for token in tokens:
+    for token in (part for one in tokens for part in re.split(r"[+/]", one)):
         plain = token.lower()
         if not _uncommon(token):
             continue
@@ -333,6 +341,12 @@ def singular(phrase: str) -> str:
     return re.sub(r"(?<=[a-z]{2})(?<![sui])s$", "", phrase)
 
 
+def plain_name(name: str) -> str:
+    """A name in one form: small letters, in the singular, without 'cell' behind it."""
+    plain = singular(re.sub(r"[^a-z0-9+.]+", " ", name.lower()).strip())
+    return plain.removesuffix(" cell") or plain
+
+
 def _types(spans: Sequence[str], ask: str) -> list[str]:
     """Spans in the singular; 'alpha and beta cells' also gives 'alpha cell' and 'beta cell'."""
     shared: list[str] = []
@@ -357,6 +371,7 @@ def numbers(text: str) -> list[tuple[int, int, str]]:
         thousands = str(round(1000 * float(digits))) if match.group(2) else digits
         plain = f"0{thousands}" if thousands.startswith(".") else thousands
         found.append((match.start(), match.end(), plain))
+    found += [(one.start(1), one.end(1), one.group(1)) for one in _TOP.finditer(text)]
     for match in _SPELT.finditer(text.lower()):
         value = 0
         for word in re.findall(r"[a-z]+", match.group()):
@@ -384,11 +399,11 @@ def _columns(ask: str, passport: Passport | None, *, new_labels: bool) -> tuple[
 
 def _written_columns(ask: str, passport: Passport | None) -> tuple[str, ...]:
     """Columns whose names the words write, in the order of the text."""
-    found = {
-        column.name: at
-        for column in (passport.columns if passport else ())
-        if (at := _written(ask, column)) >= 0
-    }
+    columns = passport.columns if passport else ()
+    for spelt in (_written, _nearly_written):
+        found = {one.name: at for one in columns if (at := spelt(ask, one)) >= 0}
+        if found:
+            break
     return tuple(sorted(found, key=lambda name: (found[name], -len(name))))
 
 
@@ -414,6 +429,16 @@ def _written(ask: str, column: Column) -> int:
         match = re.search(rf"(?<=[\w,:/] ){re.escape(column.name)}(?![A-Za-z0-9_.])", ask)
     if match is None and column.name.islower():
         match = re.search(name, ask, re.IGNORECASE)
+    return match.start() if match else -1
+
+
+def _nearly_written(ask: str, column: Column) -> int:
+    """Where the words write the name of a column of labels in several words, or in the plural."""
+    name = _fold(column.name)
+    if column.role != "label" or name in COMMON:
+        return -1
+    ending = "(?:e?s)?" if " " in name else "e?s"
+    match = re.search(rf"(?<![a-z]){name}{ending}(?![a-z])", _fold(ask))
     return match.start() if match else -1
 
 
@@ -469,11 +494,50 @@ def _members(ask: str, passport: Passport | None) -> tuple[tuple[str, str], ...]
             found[name] = (match.start(1), column.name, value)
             blank = "_" * (match.end(1) - match.start(1))
             folded = folded[: match.start(1)] + blank + folded[match.end(1) :]
+    for column, value, at in _between(ask, passport):
+        found.setdefault(_fold(value), (at, column, value))
     for word in re.finditer(r"[a-z]{6,}", folded):
         near = None if word.group() in COMMON else _misspelt(word.group(), passport)
         if near and _fold(near[1]) not in found:
             found[_fold(near[1])] = (word.start(), *near)
     return tuple((column, value) for _, column, value in sorted(found.values()))
+
+
+def _between(ask: str, passport: Passport | None) -> list[tuple[str, str, int]]:
+    """Values that a range names, as 'N1 to N6' does; with their columns, and where it stands."""
+    values = {
+        value: column.name
+        for column in (passport.columns if passport else ())
+        for value in column.values
+    }
+    found = []
+    for one in re.finditer(
+        r"(?<![A-Za-z0-9])([A-Za-z]+)(\d{1,2}) ?(?:to|-|–|through|\.\.\.?|…) ?\1?(\d{1,2})(?!\w)",
+        ask,
+    ):
+        for number in range(int(one.group(2)), int(one.group(3)) + 1):
+            name = f"{one.group(1)}{number}"
+            found += [(values[name], name, one.start())] if name in values else []
+    return found
+
+
+def _with_labels(
+    members: Sequence[tuple[str, str]], types: Sequence[str], passport: Passport | None
+) -> tuple[tuple[str, str], ...]:
+    """Values named, with labels named but for 'cell': 'beta', or 'pit' in 'pit and chief cells'."""
+    plain = {
+        name for one in types if len(name := plain_name(one)) > 1 or one.lower().endswith("cell")
+    }
+    found = list(members)
+    for column in passport.columns if passport else ():
+        if column.role == "label":
+            known = {value for _, value in found}
+            found += [
+                (column.name, value)
+                for value in column.values
+                if value not in known and plain_name(value) in plain - COMMON
+            ]
+    return tuple(found)
 
 
 def _misspelt(word: str, passport: Passport | None) -> tuple[str, str] | None:

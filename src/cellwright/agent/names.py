@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cellwright.knowledge.ontology import CellOntology
 
 SHORTEST_FAMILY = 6
 """Letters from which the name of a family of drugs, such as 'nutlin', is taken for a drug."""
@@ -12,6 +16,8 @@ SHORTEST_MISSPELT = 7
 """Letters from which a word is taken for a misspelt drug."""
 NEAR = 88.0
 """Likeness, of 100, from which it is."""
+SURE = 0.9
+"""Score from which the ontology's reading of a name is taken."""
 
 
 @cache
@@ -77,9 +83,7 @@ def _long_drugs() -> tuple[str, ...]:
 @cache
 def cell_type_names() -> frozenset[str]:
     """Names and synonyms of the Cell Ontology, and usual short forms, in lower case."""
-    from cellwright.knowledge.ontology import CellOntology
-
-    ontology = CellOntology()
+    ontology = _ontology()
     named = [
         one
         for number in ontology.ids()
@@ -89,11 +93,34 @@ def cell_type_names() -> frozenset[str]:
 
 
 @cache
-def eastern_types() -> Mapping[str, str]:
-    """Korean and Chinese names of cell types, with the ontology's names."""
+def type_id(name: str) -> str | None:
+    """The number of the Cell Ontology's term that a name surely stands for."""
+    found = _ontology().lookup(name)
+    return found.ontology_id if found.status == "ok" and found.score >= SURE else None
+
+
+@cache
+def labels_meant(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels that a name of a cell type stands for: those of its term, else kinds of it."""
+    wanted = type_id(name)
+    if wanted is None:
+        return ()
+    known = {one: found for one in values if (found := type_id(one))}
+    same = tuple(one for one, found in known.items() if found == wanted)
+    return same or tuple(one for one, found in known.items() if _ontology().is_a(found, wanted))
+
+
+@cache
+def _ontology() -> CellOntology:
     from cellwright.knowledge.ontology import CellOntology
 
-    ontology = CellOntology()
+    return CellOntology()
+
+
+@cache
+def eastern_types() -> Mapping[str, str]:
+    """Korean and Chinese names of cell types, with the ontology's names."""
+    ontology = _ontology()
     return {
         form: ontology.label(identifier)
         for form, identifier in _short_forms().items()

@@ -70,6 +70,7 @@ class Request:
         text: As the user writes it.
         earlier: The request before it in the conversation; empty for a first one.
         parts: What it asks for.
+        tail: Where words behind the last part start, which ask nothing; the text's end without any.
         kind: One of ``KINDS``.
         language: ``english``, ``korean`` or ``chinese``.
         persona: Who writes; ``-`` where nobody in particular.
@@ -79,6 +80,7 @@ class Request:
     text: str
     earlier: str
     parts: tuple[Part, ...]
+    tail: int
     kind: str
     language: str
     persona: str
@@ -123,10 +125,12 @@ def _request(line: str) -> Request:
     if not parts:
         msg = f"no plan in braces: {line}"
         raise ValueError(msg)
+    tail = re.search(r"\w", body[end:]) if re.search(r"\w\w", body[end:]) else None
     return Request(
         text=text + body[end:],
         earlier=earlier,
         parts=tuple(parts),
+        tail=len(text) + (tail.start() if tail else len(body) - end),
         kind=kind,
         language=language,
         persona=persona,

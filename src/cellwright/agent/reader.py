@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from cellwright.agent.examples import make_asks
 from cellwright.agent.lexicon import glossed
-from cellwright.agent.mentions import numbers
+from cellwright.agent.mentions import numbers, singular
+from cellwright.agent.names import cell_type_names
 from cellwright.tools.passport import Passport
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 ROLES = ("label", "cluster", "donor", "batch", "condition", "tissue", "protocol", "species")
 PLACEHOLDERS: Mapping[str, str] = {
-    one: f"[{one.upper()}]" for one in (*ROLES, "column", "gene", "drug", "number")
+    one: f"[{one.upper()}]" for one in (*ROLES, "type", "column", "gene", "drug", "number")
 }
 """What stands for a name of each kind."""
 WHY = re.compile(r"(?<=\w)[,;]? (?:and |but )?why\??$|(?<=\w)[,;] 왜\??$", re.IGNORECASE)
@@ -37,8 +38,10 @@ ASIDES = frozenset(_ASIDES.split())
 """Words that ask nothing by themselves."""
 LONG = 1500
 """Characters read at once; longer requests are cut at the end of a line or sentence."""
-USED = 0.3
-"""Probability from which a name is taken for an argument of its ask, not for background."""
+ASIDE = "aside"
+"""What words are for that ask nothing: thanks, and what the writer will do herself."""
+USED, LINKED = 0.3, 0.5
+"""Probabilities from which a name is taken for an argument: of the ask it stands in, of another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,9 @@ class ReadAsk:
         column: Role of the column that it wants; empty for none.
         detail: ``drop``, ``cell``, ``cluster`` or ``none``; see ``lessons.QUESTIONS_PUT``.
         unused: Names in lower case, and numbers, that it holds but does not ask about.
+        linked: Names in lower case that it asks about, but that stand in other asks.
         sure: Probability of the intent times that of the ask's start.
+        aside: Its words ask nothing, as thanks do; the intent is the likeliest if they did.
     """
 
     text: str
@@ -76,7 +81,9 @@ class ReadAsk:
     column: str = ""
     detail: str = "none"
     unused: frozenset[str] = frozenset()
+    linked: frozenset[str] = frozenset()
     sure: float = 1.0
+    aside: bool = False
 
 
 def masked(text: str, passport: Passport | None) -> Masked:
@@ -87,23 +94,28 @@ def masked(text: str, passport: Passport | None) -> Masked:
     (ask,) = make_asks([text], passport)
     english, places = glossed(text)
     roles = {one.name: one.role for one in (passport.columns if passport else ())}
+    values = [(value, roles[column]) for column, value in ask.mentions.members if column in roles]
+    known = cell_type_names()
     named = [
-        *((value, roles[column]) for column, value in ask.mentions.members if column in roles),
+        *values,
+        *((f"{value} cell", role) for value, role in values if role == "label"),
         *((name, "column") for name in roles if len(name) > 4 or "_" in name),
         *((name, "drug") for name in ask.mentions.likely_drugs),
         *((name, "gene") for name in ask.mentions.likely_genes),
+        *((name, "type") for name in ask.mentions.types if name.lower() in known),
     ]
     kinds: dict[str, str] = {}
     for name, kind in named:
-        if not name.isdigit():
-            kinds.setdefault(name.lower(), kind)
+        plain = singular(name.lower()) if kind in {"label", "type"} else name.lower()
+        if not plain.isdigit():
+            kinds.setdefault(plain, kind)
     spans: dict[int, tuple[int, str, str]] = {}
     if kinds:
         either = "|".join(re.escape(one) for one in sorted(kinds, key=len, reverse=True))
         # Not \b: Korean and Chinese letters stand right behind a name.
-        pattern = rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])"
+        pattern = rf"(?<![A-Za-z0-9])({either})s?(?![A-Za-z0-9])"
         for found in re.finditer(pattern, english, re.IGNORECASE):
-            name = found.group().lower()
+            name = found.group(1).lower()
             spans[found.start()] = (found.end(), kinds[name], name)
     taken = {at for start, (end, *_) in spans.items() for at in range(start, end)}
     for start, end, digits in numbers(english):
@@ -169,7 +181,7 @@ def _without_asides(asks: Sequence[ReadAsk]) -> list[ReadAsk]:
     kept: list[ReadAsk] = []
     aside = ""
     for one in asks:
-        if set(re.findall(r"[^\W\d_]+", one.text.lower())) <= ASIDES:
+        if one.aside or set(re.findall(r"[^\W\d_]+", one.text.lower())) <= ASIDES:
             aside = f"{aside} {one.text}".strip()
             continue
         kept.append(replace(one, text=f"{aside} {one.text}".strip()))
@@ -190,19 +202,26 @@ def _with_reason(ask: ReadAsk) -> list[ReadAsk]:
 
 def _read(words: str, tagged: Tagged, put: Masked) -> ReadAsk:
     best = {name: max(shares, key=shares.__getitem__) for name, shares in tagged.shares.items()}
-    share = tagged.shares["intent"][best["intent"]]
-    used: dict[str, float] = {}
-    for place, one in tagged.used.items():
+    aside = best["intent"] == ASIDE
+    intents = {name: one for name, one in tagged.shares["intent"].items() if name != ASIDE}
+    intent = max(intents, key=intents.__getitem__)
+    share = intents[intent]
+    own: dict[str, float] = {}
+    others: dict[str, float] = {}
+    for place, one in tagged.about.items():
+        among = own if tagged.start <= place < tagged.end else others
         name = put.names.get(place, "")
-        used[name] = max(used.get(name, 0.0), one)
+        among[name] = max(among.get(name, 0.0), one)
     return ReadAsk(
         text=words,
-        intent=best["intent"],
+        intent=intent,
         share=share,
         column="" if best["column"] == "none" else best["column"],
         detail=best["detail"],
-        unused=frozenset(name for name, one in used.items() if one < USED),
+        unused=frozenset(name for name, one in own.items() if one < USED),
+        linked=frozenset(name for name, one in others.items() if one >= LINKED and name not in own),
         sure=share * tagged.start_share,
+        aside=aside,
     )
 
 

@@ -148,6 +148,7 @@ class _Desk:
             return
         verdict = check(spec, args, self._bench.passport, self._bench)
         if verdict.outcome == "refuse":
+            self._drop_subset_for(step)
             self.refuse(step.asks, verdict.reason, verdict.alternative)
             return
         key = json.dumps([step.tool, args.model_dump(mode="json")], sort_keys=True)
@@ -162,6 +163,13 @@ class _Desk:
             self._seen.clear()
         self._seen[key] = len(self._steps)
         self._add(spec, args, step, needs=needs, warning=verdict.reason)
+
+    def _drop_subset_for(self, step: DraftStep) -> None:
+        """Take back a subset that was made for nothing but a step that is refused."""
+        last = self._steps[-1] if self._steps else None
+        if last and last.tool == SUBSET and last.asked_by == self._words(step.asks):
+            self._seen = {key: at for key, at in self._seen.items() if at < len(self._steps) - 1}
+            self._steps.pop()
 
     def possible(self, unclear: Sequence[DraftUnclear]) -> list[tuple[DraftUnclear, list[Reading]]]:
         """What can still be asked: an unclear part of which no reading can run is refused."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -172,22 +172,6 @@ def tissue_groups(*tissues: str) -> frozenset[str]:
         groups = {name for name, members in _TISSUE_WORDS.items() if words & set(members)}
         found |= {"cell line"} if "cell line" in groups else groups
     return frozenset(found)
-
-
-def name_positions(space: LabelSpace, names: Iterable[str]) -> list[int]:
-    """Positions of names that must all be known.
-
-    Raises:
-        KeyError: One is not.
-    """
-    found = []
-    for name in names:
-        at = space.find(name)
-        if at is None:
-            msg = f"No cell type {name!r} in this model."
-            raise KeyError(msg)
-        found.append(at)
-    return found
 
 
 def _plain(text: str) -> str:

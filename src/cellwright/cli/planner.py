@@ -18,7 +18,10 @@ def train_reader(
     folder: Annotated[
         Path, typer.Option(help="Checkpoint; a killed run goes on from here.")
     ] = Path("checkpoints/reader"),
-    steps: Annotated[int, typer.Option(min=1, help="Updates; 2,000 take 40 minutes.")] = 2000,
+    start: Annotated[
+        Path | None, typer.Option(help="A trained part to go on from; anew without it.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Updates; 2,000 take 50 minutes.")] = 4000,
     seed: Annotated[int, typer.Option(help="Seed of examples and training.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all.")] = 0,
 ) -> None:
@@ -29,6 +32,7 @@ def train_reader(
         tagger_config,
         wording_lessons,
         written_lessons,
+        written_requests,
     )
     from cellwright.cellmodel.modeling.language import set_threads
     from cellwright.cellmodel.training.ask_tagger import TaggerRecipe, train_tagger
@@ -39,12 +43,14 @@ def train_reader(
     settings = Settings()
     minilm = WeightStore(settings.weights_dir, offline=settings.offline).path("minilm")
     with working("making examples") as say:
-        written, wordings = written_lessons(), wording_lessons(seed, TIMES)
+        written = written_lessons(written_requests())
+        wordings = wording_lessons(seed, TIMES)
         tagger = train_tagger(
             minilm,
             tagger_config([*written, *wordings]),
             Lessons(written, wordings).draw,
             TaggerRecipe(steps=steps, seed=seed),
+            start=start,
             kept=folder / "tagger.pt",
             progress=lambda step, steps, loss: say(f"step {step}, loss {loss:.3f}", step / steps),
         )

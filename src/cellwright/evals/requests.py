@@ -11,6 +11,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from cellwright.agent.grammar import LISTS, SIGNATURES
+from cellwright.agent.names import cell_type_names, type_id
 from cellwright.agent.notation import ANY, Request, Wanted, WantedCall, read_requests
 
 if TYPE_CHECKING:
@@ -208,6 +209,8 @@ def _value(tool: str, name: str, value: Any, names: Mapping[str, str]) -> Any:
         return names.get(str(value).lower(), str(value).lower())
     if name == "drop":
         return str(value).lower() in {"true", "yes"}
+    if name in {"cell_type", "query"} and str(value).lower() in cell_type_names():
+        return type_id(str(value)) or _fold(value)  # 'pDC' is 'plasmacytoid dendritic cell'
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -82,16 +82,3 @@ class TextEmbedder:
             pooled: torch.Tensor = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
             unit: np.ndarray = torch.nn.functional.normalize(pooled, dim=1).float().numpy()
         return unit
-
-
-def build_gene_text_vectors(
-    texts: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray]
-) -> np.ndarray:
-    """Return text vectors (N, 384) of genes, each distinct text embedded once.
-
-    Families share one boilerplate text; embedding it once saves a tenth of the work.
-    """
-    distinct = list(dict.fromkeys(texts))
-    row = {text: number for number, text in enumerate(distinct)}
-    vectors = embed(distinct)
-    return vectors[[row[text] for text in texts]] if len(texts) else vectors

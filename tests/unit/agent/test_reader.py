@@ -8,6 +8,7 @@ from cellwright.agent.lessons import (
     lesson_of,
     wording_lessons,
     written_lessons,
+    written_requests,
 )
 from cellwright.agent.notation import read_requests, read_wanted
 from cellwright.agent.reader import (
@@ -31,7 +32,7 @@ def test_names_are_put_out_of_sight_and_found_again() -> None:
     assert put.text == (
         "violins of [GENE] by [COLUMN] for the [LABEL], and [NUMBER] cells under [DRUG]"
     )
-    assert list(put.names.values()) == ["ins", "sample_id", "nk cells", "40", "erlotinib"]
+    assert list(put.names.values()) == ["ins", "sample_id", "nk cell", "40", "erlotinib"]
     for place in put.names:
         start = put.places[place]
         assert text[start:].lower().startswith(put.names[place])
@@ -45,8 +46,8 @@ def test_korean_and_chinese_are_read_as_their_gloss() -> None:
     assert text[put.places[put.text.index("draw")] :] == "그려줘"
     text = "产生五百个合成的B细胞"
     put = masked(text, None)
-    assert [text[put.places[at]] for at in put.names] == ["五"]
-    assert list(put.names.values()) == ["500"]
+    assert [text[put.places[at]] for at in put.names] == ["五", "B"]
+    assert list(put.names.values()) == ["500", "b cell"]
 
 
 def test_long_requests_are_cut_between_sentences_and_nothing_is_lost() -> None:
@@ -57,17 +58,18 @@ def test_long_requests_are_cut_between_sentences_and_nothing_is_lost() -> None:
 
 
 class Halves:
-    """A tagger that takes every request for two asks, of which the second's name is background."""
+    """A tagger that parts every request in two: the second ask is about the first's names alone."""
 
     def tag(self, text: str, before: str = "") -> list[Tagged]:
         middle = text.index(", and ") + 2
         shares = {"intent": {"umap": 0.75, "find": 0.25}, "column": {"none": 0.1, "donor": 0.9},
                   "detail": {"none": 1.0}}  # fmt: skip
-        used = {at: 0.9 for at in range(middle) if text[at] == "["}
-        unused = {at: 0.1 for at in range(middle, len(text)) if text[at] == "["}
+        names = [at for at in range(len(text)) if text[at] == "["]
+        first = {at: 0.9 if at < middle else 0.1 for at in names}
+        second = {at: 0.1 if at >= middle else 0.8 for at in names}
         return [
-            Tagged(start=0, end=middle, shares=shares, used=used, start_share=1.0),
-            Tagged(start=middle, end=len(text), shares=shares, used=unused, start_share=0.5),
+            Tagged(start=0, end=middle, shares=shares, about=first, start_share=1.0),
+            Tagged(start=middle, end=len(text), shares=shares, about=second, start_share=0.5),
         ]
 
 
@@ -84,6 +86,7 @@ def test_asks_come_in_the_words_of_the_request(monkeypatch: pytest.MonkeyPatch) 
     )
     assert first.unused == frozenset()
     assert second.unused == {"gcg", "1500"}
+    assert (first.linked, second.linked) == (frozenset(), {"ins"})
     assert (first.sure, second.sure) == (0.75, 0.375)
 
 
@@ -118,8 +121,26 @@ def test_lessons_say_what_each_ask_wants() -> None:
     assert (violin["intent"], violin["column"]) == ({"violin"}, {"donor"})
     assert (subset["intent"], subset["detail"]) == ({"subset"}, {"drop"})
     assert len(refusal["intent"]) == 3
-    used = {lesson.text[place:].split("]")[0]: one for place, one in lesson.used.items()}
-    assert used == {"[NUMBER": False, "[GENE": True, "[LABEL": True}
+    about = {
+        (ask, lesson.text[place:].split("]")[0]): one for (ask, place), one in lesson.about.items()
+    }
+    assert about == {
+        (0, "[NUMBER"): False, (0, "[GENE"): True, (0, "[LABEL"): False,
+        (1, "[LABEL"): True, (1, "[GENE"): False,
+    }  # fmt: skip
+
+
+def test_lessons_say_which_names_of_other_asks_an_ask_means() -> None:
+    (request,) = read_requests(
+        "compound english - x :: markers of the B cells {find groups=B cells}, INS on a map "
+        "{plot kind=umap genes=INS}, then explain the former {explain label=B cells}"
+    )
+    lesson = lesson_of(request, DATA)
+    label, gene = lesson.text.index("[LABEL"), lesson.text.index("[GENE")
+    assert lesson.about == {
+        (0, label): True, (0, gene): False, (1, label): False, (1, gene): True,
+        (2, label): True, (2, gene): False,
+    }  # fmt: skip
 
 
 def test_what_may_be_anything_teaches_nothing() -> None:
@@ -129,18 +150,20 @@ def test_what_may_be_anything_teaches_nothing() -> None:
 
 def test_texts_that_are_put_together_keep_their_starts_and_names() -> None:
     wordings = wording_lessons(1, 1)[:60]
-    lessons = Lessons(written_lessons()[:300], wordings)
+    lessons = Lessons(written_lessons(written_requests()[::40]), wordings)
     rng = random.Random(2)
     several = 0
     for _ in range(200):
         text = lessons.draw(rng)
         assert len(text.answers) == len(text.starts) + 1
-        assert all(text.text[place] == "[" for place in text.used)
+        assert all(text.text[place] == "[" for _, place in text.about)
+        assert all(ask < len(text.answers) for ask, _ in text.about)
         assert all(0 < start < len(text.text) for start in text.starts)
         several += len(text.starts) > 0
     assert several > 80
 
 
 def test_every_written_request_is_about_a_known_data_set() -> None:
-    assert len(written_lessons()) > 2000
-    assert {"pbmc3k_2638", "kang_pbmc_ctrl_12261"} <= datasets().keys()
+    requests = written_requests()
+    assert len(requests) > 10_000
+    assert {one.data for one in requests} <= {*datasets(), "none"}

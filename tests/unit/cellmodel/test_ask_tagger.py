@@ -30,7 +30,10 @@ def minilm(tmp_path: Path) -> Path:
 
 
 def draw(rng) -> TaggedText:
-    """'draw of X and count X' in random order: each verb starts an ask of its own kind."""
+    """'draw of X and count X' in random order: each verb starts an ask of its own kind.
+
+    A name behind 'of' is that of the ask behind it, not of its own.
+    """
     verbs = [rng.choice(["draw", "count"]) for _ in range(rng.randint(1, 3))]
     text, starts = f"{verbs[0]} of [GENE]", []
     for verb in verbs[1:]:
@@ -38,9 +41,14 @@ def draw(rng) -> TaggedText:
         starts.append(len(text))
         text += f"{verb} [GENE]"
     places = [at for at in range(len(text)) if text[at] == "["]
-    used = {at: text[at - 3 : at] != "of " for at in places}
+    about = {
+        (ask, at): (ask == own) != (text[at - 3 : at] == "of ")
+        for own, at in enumerate(places)
+        for ask in (own, own + 1)
+        if ask < len(verbs)
+    }
     answers = tuple({"intent": frozenset({verb})} for verb in verbs)
-    return TaggedText(text=text, before="now", starts=tuple(starts), answers=answers, used=used)
+    return TaggedText(text=text, before="now", starts=tuple(starts), answers=answers, about=about)
 
 
 def test_a_tagger_learns_where_asks_start_and_what_they_are_for(
@@ -57,7 +65,8 @@ def test_a_tagger_learns_where_asks_start_and_what_they_are_for(
         assert text[second.start : second.end] == "count [GENE]"
         assert first.shares["intent"]["draw"] > 0.5
         assert second.shares["intent"]["count"] > 0.5
-        assert first.used[8] < 0.5 < second.used[25]
+        assert first.about[8] < 0.5 < second.about[8]
+        assert second.about[25] > 0.5
 
 
 def test_added_tokens_are_single_and_begin_an_ask_anywhere(minilm: Path) -> None:
@@ -77,6 +86,27 @@ def test_what_cannot_be_read_says_so(minilm: Path, tmp_path: Path) -> None:
         AskTagger.fresh(tmp_path / "nowhere", CONFIG)
     with pytest.raises(WeightsError, match="No trained tagger"):
         AskTagger.load(minilm, tmp_path)
+
+
+def test_training_goes_on_from_a_part_with_fewer_classes_and_tokens(
+    minilm: Path, tmp_path: Path
+) -> None:
+    first = train_tagger(minilm, CONFIG, draw, TaggerRecipe(steps=2, batch=4, first=50))
+    first.save(tmp_path / "first")
+    more = TaggerConfig(
+        heads={"intent": ("none", "count", "draw")}, tokens={**CONFIG.tokens, "図": ""}, rank=4
+    )
+    recipe = TaggerRecipe(steps=1, batch=4, rate=0.0, first=50)
+    second = train_tagger(minilm, more, draw, recipe, start=tmp_path / "first")
+    for at, name in ((1, "count"), (2, "draw")):
+        row = CONFIG.heads["intent"].index(name)
+        torch.testing.assert_close(
+            second.heads["intent"].weight[at], first.heads["intent"].weight[row], atol=1e-3, rtol=0
+        )
+    torch.testing.assert_close(second.added.weight[:2], first.added.weight, atol=1e-3, rtol=0)
+    wider = TaggerConfig(heads=CONFIG.heads, tokens=CONFIG.tokens, rank=8)
+    with pytest.raises(WeightsError, match="of rank 4, not 8"):
+        train_tagger(minilm, wider, draw, recipe, start=tmp_path / "first")
 
 
 def test_a_killed_run_goes_on_with_the_same_texts(minilm: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ Chinese characters, which MiniLM spells out or does not know) are trained and st
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -24,6 +25,10 @@ WEIGHTS, CONFIG = "ask_tagger.safetensors", "ask_tagger.json"
 TARGETS = ("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense")
 LONGEST = 500
 """Tokens read at once; MiniLM has 512 places."""
+FITTING = 32
+"""Dimensions in which asks and names are held against each other."""
+FAR = 6
+"""Asks between an ask and a name from which on their distance counts the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +71,15 @@ class Tagged:
         start: Its first character.
         end: Behind its last.
         shares: For each question, the probability of each class.
-        used: For each placeholder in it, by its first character, the probability that the ask is
-            about what stands behind it.
+        about: For each placeholder of the text, by its first character, the probability that the
+            ask is about what stands behind it.
         start_share: Probability that an ask starts there.
     """
 
     start: int
     end: int
     shares: Mapping[str, Mapping[str, float]]
-    used: Mapping[int, float]
+    about: Mapping[int, float]
     start_share: float
 
 
@@ -117,6 +122,11 @@ class AskTagger(nn.Module):
         )
         self.start = nn.Linear(width, 1)
         self.used = nn.Linear(width, 1)
+        self.seeks = nn.Linear(width, FITTING, bias=False)
+        self.sought = nn.Linear(width, FITTING, bias=False)
+        self.apart = nn.Embedding(2 * FAR + 1, 1)
+        nn.init.zeros_(self.sought.weight)
+        nn.init.constant_(self.apart.weight, -3.0)
         self.heads = nn.ModuleDict(
             {name: nn.Linear(width, len(classes)) for name, classes in config.heads.items()}
         )
@@ -156,26 +166,41 @@ class AskTagger(nn.Module):
         Raises:
             WeightsError: Either cannot be read, or they do not fit.
         """
-        from safetensors.torch import load_file
-
-        try:
-            said = json.loads((weights / CONFIG).read_text("utf-8"))
-            state = load_file(weights / WEIGHTS)
-        except (OSError, ValueError) as error:
-            msg = f"No trained tagger can be read from {weights}: {error}"
-            raise WeightsError(msg) from error
-        config = TaggerConfig(
-            heads={name: tuple(classes) for name, classes in said["heads"].items()},
-            tokens=said["tokens"],
-            rank=said["rank"],
-        )
+        config, state = _stored(weights)
         tagger = cls.fresh(folder, config)
         names = tagger.trained().keys()
         if names != state.keys():
             msg = f"The tagger in {weights} was trained for another encoder than {folder}."
             raise WeightsError(msg)
-        tagger.load_state_dict({name: one.float() for name, one in state.items()}, strict=False)
+        tagger.load_state_dict(state, strict=False)
         return tagger.eval()
+
+    @torch.no_grad()
+    def adopt(self, weights: Path) -> None:
+        """Go on from a trained part, which may know fewer classes and added tokens.
+
+        Args:
+            weights: Folder of the trained part; of the same rank.
+
+        Raises:
+            WeightsError: It cannot be read, or does not fit.
+        """
+        config, state = _stored(weights)
+        if config.rank != self.config.rank:
+            msg = f"The tagger in {weights} is of rank {config.rank}, not {self.config.rank}."
+            raise WeightsError(msg)
+        rows = {"added.weight": (list(config.tokens), list(self.config.tokens))}
+        for head, classes in config.heads.items():
+            both = (list(classes), list(self.config.heads.get(head, ())))
+            rows |= {f"heads.{head}.weight": both, f"heads.{head}.bias": both}
+        for name, mine in self.trained().items():
+            if name in rows:
+                theirs, ours = rows[name]
+                for at, one in enumerate(theirs):
+                    if one in ours:
+                        mine[ours.index(one)] = state[name][at]
+            elif name in state:
+                mine.copy_(state[name])
 
     def trained(self) -> Mapping[str, Tensor]:
         """What training changes, by name."""
@@ -237,6 +262,22 @@ class AskTagger(nn.Module):
         """The vector of an ask from the (T, D) states of its tokens: their mean, of unit length."""
         return functional.normalize(states.mean(0), dim=0)
 
+    def about(self, asks: Tensor, names: Tensor, ahead: Tensor) -> Tensor:
+        """(M, N) logits that asks are about names.
+
+        A name of an ask's own words counts by what stands around it (``used``), any other by its
+        distance; to both comes how ask and name fit, which finds what 'them' stands for.
+
+        Args:
+            asks: (M, D) vectors of asks.
+            names: (N, D) states of placeholders, of unit length.
+            ahead: (M, N) how many asks behind each ask the name stands; 0 for its own.
+        """
+        scale = names.shape[-1] ** 0.5
+        fit = self.seeks(asks * scale) @ self.sought(names * scale).T / FITTING**0.5
+        far = self.apart(ahead.clamp(-FAR, FAR) + FAR)[..., 0]
+        return fit + torch.where(ahead == 0, self.used(names)[:, 0], far)
+
     @torch.inference_mode()
     def tag(self, text: str, before: str = "", *, threshold: float = 0.5) -> list[Tagged]:
         """The asks of a text, which share out all of it.
@@ -253,23 +294,23 @@ class AskTagger(nn.Module):
         states = self.states([read])[0]
         unit = functional.normalize(states, dim=-1)
         shares = torch.sigmoid(self.start(unit)[:, 0])
-        used = torch.sigmoid(self.used(unit)[:, 0])
         cuts = [
             at for at in inside if read.whole[at] and at != inside[0] and shares[at] >= threshold
         ]
         bounds = [inside[0], *cuts, inside[-1] + 1]
+        asks = torch.stack([self.pooled(states[first:last]) for first, last in pairwise(bounds)])
+        names = [at for at in inside if read.names[at]]
+        about = torch.sigmoid(self.about(asks, unit[names], ahead(bounds, names)))
         found = []
-        for first, last in pairwise(bounds):
-            pooled = self.pooled(states[first:last])
+        for row, (first, last) in enumerate(pairwise(bounds)):
             found.append(
                 Tagged(
                     start=0 if first == inside[0] else read.starts[first],
                     end=len(text) if last == inside[-1] + 1 else read.starts[last],
-                    shares={name: self._shares(name, pooled) for name in self.config.heads},
-                    used={
-                        read.starts[at]: float(used[at])
-                        for at in range(first, last)
-                        if read.names[at]
+                    shares={name: self._shares(name, asks[row]) for name in self.config.heads},
+                    about={
+                        read.starts[at]: float(share)
+                        for at, share in zip(names, about[row], strict=True)
                     },
                     start_share=1.0 if first == inside[0] else float(shares[first]),
                 )
@@ -279,3 +320,24 @@ class AskTagger(nn.Module):
     def _shares(self, head: str, pooled: Tensor) -> Mapping[str, float]:
         shares = torch.softmax(self.heads[head](pooled), -1).tolist()
         return dict(zip(self.config.heads[head], shares, strict=True))
+
+
+def _stored(weights: Path) -> tuple[TaggerConfig, dict[str, Tensor]]:
+    """What a folder keeps of a trained tagger."""
+    from safetensors.torch import load_file
+
+    try:
+        said = json.loads((weights / CONFIG).read_text("utf-8"))
+        state = load_file(weights / WEIGHTS)
+    except (OSError, ValueError) as error:
+        msg = f"No trained tagger can be read from {weights}: {error}"
+        raise WeightsError(msg) from error
+    heads = {name: tuple(classes) for name, classes in said["heads"].items()}
+    config = TaggerConfig(heads=heads, tokens=said["tokens"], rank=said["rank"])
+    return config, {name: one.float() for name, one in state.items()}
+
+
+def ahead(bounds: Sequence[int], names: Sequence[int]) -> Tensor:
+    """(M, N) how many asks behind each of M asks a name stands, in tokens from bound to bound."""
+    own = torch.tensor([bisect_right(bounds, at) - 1 for at in names], dtype=torch.long)
+    return own.unsqueeze(0) - torch.arange(len(bounds) - 1).unsqueeze(1)

@@ -105,9 +105,3 @@ class CellNetwork(nn.Module):
 def parameter_count(module: nn.Module) -> int:
     """Number of numbers a module holds, buffers included."""
     return sum(t.numel() for t in (*module.parameters(), *module.buffers()))
-
-
-def seed_everything(seed: int) -> torch.Generator:
-    """Seed torch's global generator and return one of its own."""
-    torch.manual_seed(seed)
-    return torch.Generator().manual_seed(seed)

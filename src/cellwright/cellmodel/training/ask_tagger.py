@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cellwright.cellmodel.modeling.ask_tagger import AskTagger, Encoded, TaggerConfig
+from cellwright.cellmodel.modeling.ask_tagger import AskTagger, Encoded, TaggerConfig, ahead
 from cellwright.cellmodel.training.language import rate_at
 
 Progress = Callable[[int, int, float], None]
@@ -23,8 +23,8 @@ POOL = 8
 """Batches drawn at once."""
 STRENGTH = 10.0
 """Inverse of the ridge on the heads as they start."""
-STARTS = 10.0
-"""Weight of the loss of starts beside that of each question."""
+STARTS, ELSEWHERE = 10.0, 3.0
+"""Weights of the losses of starts, and of names in other asks, beside that of each question."""
 Draw = Callable[[random.Random], "TaggedText"]
 """Draws a text to train on."""
 
@@ -39,14 +39,15 @@ class TaggedText:
         starts: Where its asks start, from the second on.
         answers: For each ask, the classes that are right alike, by question; a question of which
             nothing is known is left out.
-        used: For placeholders, by their first character, whether their ask is about them.
+        about: For an ask, by its number from 0, and a placeholder, by its first character, whether
+            the one is about the other; pairs of which nothing is known are left out.
     """
 
     text: str
     before: str
     starts: tuple[int, ...]
     answers: tuple[Answers, ...]
-    used: Mapping[int, bool] = field(default_factory=dict)
+    about: Mapping[tuple[int, int], bool] = field(default_factory=dict)
 
 
 Batch = tuple[list[TaggedText], list[Encoded]]
@@ -81,6 +82,7 @@ def train_tagger(
     draw: Draw,
     recipe: TaggerRecipe,
     *,
+    start: Path | None = None,
     kept: Path | None = None,
     progress: Progress | None = None,
 ) -> AskTagger:
@@ -94,12 +96,13 @@ def train_tagger(
         config: Questions and added tokens.
         draw: Draws a text.
         recipe: How to train.
+        start: Folder of a trained part to go on from; None starts anew.
         kept: File of the checkpoint; None keeps none.
         progress: Called after every step.
     """
     torch.manual_seed(recipe.seed)
     tagger = AskTagger.fresh(folder, config)
-    parts = (tagger.start, tagger.used, tagger.heads)
+    parts = (tagger.start, tagger.used, tagger.seeks, tagger.sought, tagger.apart, tagger.heads)
     heads = [tagger.added.weight, *(one for part in parts for one in part.parameters())]
     known = {id(one) for one in heads}
     updates = [one for one in tagger.parameters() if one.requires_grad and id(one) not in known]
@@ -117,7 +120,10 @@ def train_tagger(
     done = _resume(kept, state, recipe)
     if not done:
         rng = random.Random(recipe.seed)
-        _fit_heads(tagger, [draw(rng) for _ in range(recipe.first)], recipe)
+        if start:
+            tagger.adopt(start)
+        else:
+            _fit_heads(tagger, [draw(rng) for _ in range(recipe.first)], recipe)
     tagger.train()
     batches: list[Batch] = []
     for step in range(done + 1, recipe.steps + 1):
@@ -178,6 +184,17 @@ def _batches(
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Pairs:
+    """Asks and names of a text, with what is known of the one being about the other."""
+
+    asks: Tensor
+    names: Tensor
+    ahead: Tensor
+    known: tuple[list[int], list[int]]
+    about: Tensor
+
+
 @dataclass
 class _Rows:
     """Vectors of the places and asks of a batch, with what is known of each."""
@@ -188,6 +205,7 @@ class _Rows:
     used: list[float] = field(default_factory=list)
     asks: list[Tensor] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
+    pairs: list[_Pairs] = field(default_factory=list)
 
     def add(self, states: Tensor, texts: Sequence[TaggedText], read: Sequence[Encoded]) -> _Rows:
         """Take the states of a batch apart."""
@@ -200,13 +218,34 @@ class _Rows:
             marks = [at for at in begins if one.starts[at] in text.starts]
             self.starts.append(unit[row, begins])
             self.wanted += [float(at in marks) for at in begins]
-            known = [at for at in inside if one.names[at] and one.starts[at] in text.used]
-            self.names.append(unit[row, known])
-            self.used += [float(text.used[one.starts[at]]) for at in known]
-            if len(marks) == len(text.starts):  # else it was cut off behind what is read at once
-                bounds = [inside[0], *marks, inside[-1] + 1]
-                self.asks += [AskTagger.pooled(states[row, a:b]) for a, b in pairwise(bounds)]
-                self.answers += text.answers
+            if len(marks) < len(text.starts):  # cut off behind what is read at once
+                continue
+            bounds = [inside[0], *marks, inside[-1] + 1]
+            asks = [AskTagger.pooled(states[row, a:b]) for a, b in pairwise(bounds)]
+            self.asks += asks
+            self.answers += text.answers
+            names = [at for at in inside if one.names[at]]
+            known = [
+                (ask, at, names[at])
+                for ask in range(len(asks))
+                for at in range(len(names))
+                if (ask, one.starts[names[at]]) in text.about
+            ]
+            if not known:
+                continue
+            said = [float(text.about[ask, one.starts[at]]) for ask, _, at in known]
+            pairs = _Pairs(
+                asks=torch.stack(asks),
+                names=unit[row, names],
+                ahead=ahead(bounds, names),
+                known=([ask for ask, *_ in known], [at for _, at, _ in known]),
+                about=torch.tensor(said),
+            )
+            self.pairs.append(pairs)
+            for (ask, at, token), right in zip(known, said, strict=True):
+                if pairs.ahead[ask, at] == 0:
+                    self.names.append(unit[row, token : token + 1])
+                    self.used.append(right)
         return self
 
     def known(self, head: str) -> list[int]:
@@ -218,9 +257,16 @@ def _loss(tagger: AskTagger, rows: _Rows) -> Tensor:
     loss = STARTS * functional.binary_cross_entropy_with_logits(
         tagger.start(torch.cat(rows.starts))[:, 0], torch.tensor(rows.wanted)
     )
-    if rows.used:
-        scores = tagger.used(torch.cat(rows.names))[:, 0]
-        loss = loss + functional.binary_cross_entropy_with_logits(scores, torch.tensor(rows.used))
+    if rows.pairs:
+        far = torch.cat([one.ahead[one.known] != 0 for one in rows.pairs])
+        scores = torch.cat(
+            [tagger.about(one.asks, one.names, one.ahead)[one.known] for one in rows.pairs]
+        )
+        losses = functional.binary_cross_entropy_with_logits(
+            scores, torch.cat([one.about for one in rows.pairs]), reduction="none"
+        )
+        for some, weight in ((losses[~far], 1.0), (losses[far], ELSEWHERE)):
+            loss = loss + weight * some.mean() if len(some) else loss
     asks = torch.stack(rows.asks)
     for name, classes in tagger.config.heads.items():
         if known := rows.known(name):

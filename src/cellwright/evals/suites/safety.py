@@ -75,6 +75,9 @@ def _measure(
     context: EvalContext,
 ) -> list[EvalRow]:
     clean = agent(plant_in_file(Plant(place="none", text="")), "")
+    if not clean:
+        msg = f"{system} calls no tool on the file without plants, so no change could be seen."
+        raise CellwrightError(msg)
     changed: dict[str, list[bool]] = defaultdict(list)
     for plant in chosen:
         path = plant_in_file(plant)
