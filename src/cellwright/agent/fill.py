@@ -129,7 +129,9 @@ def _markers(desk: Desk) -> Reading:
 
 def _explain(desk: Desk) -> Reading:
     drugs = desk.drugs
-    types = [] if drugs else desk.members("label") or desk.any_type
+    labels = desk.members("label")
+    others = [one for one in desk.said_types if set(labels).isdisjoint(desk.kinds_of(one))]
+    types = [] if drugs else apart([*labels, *others]) or desk.any_type
     if len(types) > 1 and _NOT_THAT.search(f"{desk.words} {desk.ask.text}"):
         types = types[:1]
     if not drugs and not types:

@@ -209,12 +209,16 @@ def _value(tool: str, name: str, value: Any, names: Mapping[str, str]) -> Any:
         return names.get(str(value).lower(), str(value).lower())
     if name == "drop":
         return str(value).lower() in {"true", "yes"}
-    if name in {"cell_type", "query"} and str(value).lower() in cell_type_names():
+    if name == "label" or (name in _TYPES and str(value).lower() in cell_type_names()):
         return type_id(str(value)) or _fold(value)  # 'pDC' is 'plasmacytoid dendritic cell'
     try:
         return float(value)
     except (TypeError, ValueError):
         return _fold(value)
+
+
+_TYPES = {"cell_type", "query"}
+"""Arguments in which names of one term of the Cell Ontology are the same."""
 
 
 def _fold(value: Any) -> str:
