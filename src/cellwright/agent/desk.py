@@ -164,9 +164,11 @@ class Desk:
 
     @property
     def said_types(self) -> list[str]:
-        """Cell types as the words have them, not as the data calls them."""
+        """Known cell types as the words have them, not as the data calls them."""
         known = cell_type_names()
-        return apart([one for one in self.ask.mentions.types if one.lower() in known])
+        types = [one for one in self.ask.mentions.types if _is_type_name(one)]
+        named = [one for one in types if singular(one.lower()) in known]
+        return apart([*(one for one in types if _qualified(one, named)), *named])
 
     def known(self, kind: str) -> bool:
         """The data has cells of a type, or there is no telling yet."""

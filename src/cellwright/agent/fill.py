@@ -154,7 +154,9 @@ def _explain(desk: Desk) -> Reading:
 def _generate(desk: Desk) -> Reading:
     tissues = [one.lower() for one in desk.ask.mentions.tissues]
     skipped = {*tissues, "human", "mouse", "profile", *(one.lower() for one in PROTOCOLS)}
-    types = [_bare(one, skipped) for one in desk.any_type or list(desk.near.types)]
+    types = [
+        _bare(one, skipped) for one in desk.said_types or desk.any_type or list(desk.near.types)
+    ]
     types = [one for one in types if one]
     if not types:
         return Reading(unclear="type")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from cellwright.agent.desk import Desk, Names
 from cellwright.agent.fill import FILLERS, on_part
 from cellwright.agent.followup import inherited, names_of, take_over
 from cellwright.agent.grammar import Ask
-from cellwright.agent.mentions import Mentions, comparable, plain_name
+from cellwright.agent.mentions import comparable, plain_name
 from cellwright.agent.reader import ReadAsk
 from cellwright.agent.router import UNSAFE, Call, Reading
 
@@ -55,7 +55,7 @@ def read_by_intent(
         passport: What the data set is.
         last: Calls of the turn before, for follow-ups.
     """
-    asks = [_with_linked(at, asks, seen.linked) for at, seen in enumerate(read)]
+    asks = [_with_linked(at, asks, read) for at in range(len(asks))]
     named = [
         _names(Desk(ask=ask, passport=passport, unused=seen.unused))
         for ask, seen in zip(asks, read, strict=True)
@@ -86,32 +86,34 @@ def read_by_intent(
     return found
 
 
-def _with_linked(at: int, asks: Sequence[Ask], linked: frozenset[str]) -> Ask:
+def _with_linked(at: int, asks: Sequence[Ask], read: Sequence[ReadAsk]) -> Ask:
     """An ask that also names what the reader links to it in the others: what 'them' stands for."""
+    linked = {plain_name(one) for one in read[at].linked}
     if not linked:
         return asks[at]
-    plain = {plain_name(one) for one in linked}
     own = asks[at].mentions
-    others = [one.mentions for place, one in enumerate(asks) if place != at]
-
-    members = [pair for one in others for pair in one.members if plain_name(pair[1]) in plain]
-    mentions = replace(
-        own,
-        **{
-            kind: _joined(own, others, kind, plain)
-            for kind in ("likely_genes", "likely_drugs", "types", "written")
-        },
-        members=tuple(dict.fromkeys([*own.members, *members])),
-    )
+    others = [
+        (one.mentions, seen.unused)
+        for place, (one, seen) in enumerate(zip(asks, read, strict=True))
+        if place != at
+    ]
+    of_all = not _ONE_OF.search(asks[at].english)
+    more: dict[str, tuple[str, ...]] = {}
+    for kind in ("likely_genes", "likely_drugs", "types", "written"):
+        found = list(getattr(own, kind))
+        whole = of_all and not found and kind in {"likely_genes", "likely_drugs"}
+        for mentions, unused in others:
+            names = [one for one in getattr(mentions, kind) if one.lower() not in unused]
+            meant = [one for one in names if plain_name(one) in linked]
+            found += names if meant and whole else meant
+        more[kind] = tuple(dict.fromkeys(found))
+    members = [pair for one, _ in others for pair in one.members if plain_name(pair[1]) in linked]
+    mentions = replace(own, **more, members=tuple(dict.fromkeys([*own.members, *members])))
     return replace(asks[at], mentions=mentions)
 
 
-def _joined(
-    own: Mentions, others: Sequence[Mentions], kind: str, plain: Collection[str]
-) -> tuple[str, ...]:
-    """Names of a kind: an ask's own, then those of others that are among ``plain``."""
-    more = [name for one in others for name in getattr(one, kind) if plain_name(name) in plain]
-    return tuple(dict.fromkeys([*getattr(own, kind), *more]))
+_ONE_OF = re.compile(r"(?i)\b(?:former|latter|first|second|third|last|one of)\b")
+"""Words that mean one of several; 'it' behind a list means all of that."""
 
 
 def _settled(seen: ReadAsk, desk: Desk, earlier: Sequence[Call]) -> str:
