@@ -108,7 +108,14 @@ def _with_linked(at: int, asks: Sequence[Ask], read: Sequence[ReadAsk]) -> Ask:
             found += names if meant and whole else meant
         more[kind] = tuple(dict.fromkeys(found))
     members = [pair for one, _ in others for pair in one.members if plain_name(pair[1]) in linked]
-    mentions = replace(own, **more, members=tuple(dict.fromkeys([*own.members, *members])))
+    mentions = replace(
+        own,
+        likely_genes=more["likely_genes"],
+        likely_drugs=more["likely_drugs"],
+        types=more["types"],
+        written=more["written"],
+        members=tuple(dict.fromkeys([*own.members, *members])),
+    )
     return replace(asks[at], mentions=mentions)
 
 

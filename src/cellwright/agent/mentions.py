@@ -494,8 +494,8 @@ def _members(ask: str, passport: Passport | None) -> tuple[tuple[str, str], ...]
             found[name] = (match.start(1), column.name, value)
             blank = "_" * (match.end(1) - match.start(1))
             folded = folded[: match.start(1)] + blank + folded[match.end(1) :]
-    for column, value, at in _between(ask, passport):
-        found.setdefault(_fold(value), (at, column, value))
+    for holder, value, at in _between(ask, passport):
+        found.setdefault(_fold(value), (at, holder, value))
     for word in re.finditer(r"[a-z]{6,}", folded):
         near = None if word.group() in COMMON else _misspelt(word.group(), passport)
         if near and _fold(near[1]) not in found:
