@@ -7,9 +7,11 @@ from cellwright.agent.desk import Desk, Names
 from cellwright.agent.examples import make_asks
 from cellwright.agent.fill import FILLERS
 from cellwright.agent.followup import take_over
+from cellwright.agent.intents import read_by_intent
 from cellwright.agent.plan import DraftStep, PlanDraft
+from cellwright.agent.reader import ReadAsk
 from cellwright.agent.router import Reading, draft_of
-from cellwright.agent.sample_passports import PASSPORTS
+from cellwright.agent.sample_passports import PASSPORTS, datasets
 
 DATA = PASSPORTS[0][2]  # human PBMC with cell_type, sample_id and stim
 
@@ -122,3 +124,63 @@ def test_a_drug_without_a_name_is_asked_for_only_where_one_is_meant() -> None:
 def test_a_follow_up_without_a_verb_changes_the_last_call(last, text, wanted) -> None:
     reading = take_over(Reading(unclear="goal"), desk(text), [last])
     assert reading.calls[0] == (last[0], {**last[1], **wanted})
+
+
+def read(*asks: ReadAsk, data=DATA, last=()) -> list[Reading]:
+    known = make_asks([one.text for one in asks], data)
+    return read_by_intent(known, asks, data, last)
+
+
+def test_an_ask_takes_the_names_that_the_reader_links_to_it() -> None:
+    both = ReadAsk(text="look up ISG15 and IFI6", intent="search", share=1.0)
+    linked = frozenset({"isg15"})
+    for words, genes in (
+        ("then both as dots", ["ISG15", "IFI6"]),
+        ("the former as dots", ["ISG15"]),
+    ):
+        dots = ReadAsk(text=words, intent="dotplot", share=1.0, linked=linked)
+        assert read(both, dots)[1].calls[0][1]["genes"] == genes
+    alone = ReadAsk(text="then dots", intent="dotplot", share=1.0)
+    assert "genes" not in read(both, alone)[1].calls[0][1]
+
+
+def test_a_figure_of_one_donor_is_of_its_cells() -> None:
+    data = datasets()["kang_pbmc_ctrl_12261"]
+    asked = ReadAsk(text="violins of ISG15 in donor 1488", intent="violin", share=1.0)
+    (reading,) = read(asked, data=data)
+    subset, violin = reading.calls
+    assert subset == ("subset_cells", {"groups": ["1488"], "column": "sample_id"})
+    assert violin[1]["genes"] == ["ISG15"]
+
+
+def test_types_are_called_as_the_data_calls_them() -> None:
+    data = datasets()["hnscc_ref_180"]
+    asked = ReadAsk(text="markers of the Tregs", intent="find", share=1.0)
+    assert read(asked, data=data)[0].calls[0][1]["groups"] == ["reg. T cell"]
+    data = datasets()["pbmc3k_2638"]
+    asked = ReadAsk(text="how do the two kinds of monocytes differ", intent="compare", share=1.0)
+    pair = read(asked, data=data)[0].calls[0][1]
+    assert {pair["group_a"], pair["group_b"]} == {"CD14+ Mono", "FCGR3A+ Mono"}
+
+
+@pytest.mark.parametrize(
+    ("intent", "text", "last", "calls"),
+    [
+        ("subset", "just the NK cells", ("plot_cells", {"kind": "umap", "genes": ["ISG15"]}),
+         ["subset_cells", "plot_cells"]),
+        ("search", "what is it", ("plot_cells", {"kind": "umap", "genes": ["ISG15"]}),
+         ["search_knowledge"]),
+        ("compare", "set it against the NK cells", ("find_markers", {"groups": ["B cells"]}),
+         ["compare_groups"]),
+    ],
+)  # fmt: skip
+def test_a_follow_up_is_about_what_the_turn_before_was_about(intent, text, last, calls) -> None:
+    (reading,) = read(ReadAsk(text=text, intent=intent, share=1.0), last=[last])
+    assert [tool for tool, _ in reading.calls] == calls
+    if intent == "search":
+        assert reading.calls[0][1]["query"] == "ISG15"
+    if intent == "compare":
+        assert {reading.calls[0][1]["group_a"], reading.calls[0][1]["group_b"]} == {
+            "B cells",
+            "NK cells",
+        }

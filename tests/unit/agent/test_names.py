@@ -1,7 +1,8 @@
 import pytest
 
+from cellwright.agent.examples import make_asks
 from cellwright.agent.mentions import find_mentions, numbers
-from cellwright.agent.names import cell_type_names, drug_named, eastern_types
+from cellwright.agent.names import cell_type_names, drug_named, eastern_types, labels_meant
 from cellwright.agent.sample_passports import PASSPORTS, datasets
 
 DATA = PASSPORTS[0][2]
@@ -64,3 +65,30 @@ def test_columns_are_written_by_name_or_as_a_column(data, text, column) -> None:
 def test_cell_types_have_names_in_three_languages() -> None:
     assert "mast cell" in cell_type_names()
     assert eastern_types()["巨核细胞"] == "megakaryocyte"
+
+
+def test_ranges_and_shared_heads_name_every_value() -> None:
+    known = datasets()
+    (ask,) = make_asks(["keep N1 to N3 for now"], known["zilionis_lung_800"])
+    assert {value for _, value in ask.mentions.members} == {"N1", "N2", "N3"}
+    (ask,) = make_asks(["leave the pit, parietal and chief cells in"], known["mca_gut_1871"])
+    assert {value for _, value in ask.mentions.members} == {
+        "Pit cell",
+        "Parietal cell",
+        "Chief cell",
+    }
+    (ask,) = make_asks(["erlotinib+gefitinib, top5"], known["mixology_celseq2"])
+    assert ask.mentions.likely_drugs == ("erlotinib", "gefitinib")
+    assert ask.mentions.numbers == ("5",)
+
+
+def test_a_type_stands_for_the_labels_of_its_term_else_of_its_kinds() -> None:
+    values = ("CD14+ Mono", "FCGR3A+ Mono", "reg. T cell", "NK")
+    assert labels_meant("Treg", values) == ("reg. T cell",)
+    assert labels_meant("monocyte", values) == ("CD14+ Mono", "FCGR3A+ Mono")
+    assert labels_meant("hepatocyte", values) == ()
+
+
+def test_korean_counts_are_numbers() -> None:
+    (ask,) = make_asks(["마커 다섯 개만"], None)
+    assert ask.mentions.numbers == ("5",)

@@ -101,3 +101,10 @@ def test_a_column_that_a_tool_makes_pulls_that_tool_in(bench):
     maker, step = plan.steps
     assert (maker.tool, maker.inserted) == ("preprocess_dataset", True)
     assert step.needs == (maker.id,)
+
+
+def test_a_subset_for_nothing_but_a_refused_step_is_taken_back(bench):
+    steps = (("subset_cells", {"word": "a"}, (1,)), ("closed_gate", {}, (1,)))
+    assert review(draft(*steps), ASKS[:1], bench).steps == ()
+    own = (("subset_cells", {"word": "a"}, (1,)), ("closed_gate", {}, (2,)))
+    assert [one.tool for one in review(draft(*own), ASKS, bench).steps] == ["subset_cells"]

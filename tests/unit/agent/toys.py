@@ -105,6 +105,7 @@ TOYS = (
     tool("break_down", broken),
     tool("give_up", unable),
     tool("refuse_late", refusing),
+    tool("subset_cells", count),
     tool("closed_gate", count, gate=closed),
     tool("warned_gate", count, gate=warned),
     tool("tell_lies", lie, result=LyingResult),
