@@ -105,7 +105,12 @@ class Desk:
     @property
     def points(self) -> bool:
         """A pronoun, or a request that names nothing, stands for what the turn before was about."""
-        return self.points_back and (self.says(_PRONOUN) or not re.search(r"\w{3}", self.words))
+        return self.points_back and (self.pronoun or not re.search(r"\w{3}", self.words))
+
+    @property
+    def pronoun(self) -> bool:
+        """The words have one."""
+        return self.says(_PRONOUN)
 
     @property
     def drugs(self) -> list[str]:

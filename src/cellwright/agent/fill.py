@@ -131,7 +131,10 @@ def _explain(desk: Desk) -> Reading:
     drugs = desk.drugs
     labels = desk.members("label")
     others = [one for one in desk.said_types if set(labels).isdisjoint(desk.kinds_of(one))]
-    types = [] if drugs else apart([*labels, *others]) or desk.any_type
+    types = apart([*labels, *others])
+    if not types and desk.pronoun:
+        types = list(desk.near.types)
+    types = [] if drugs else types or desk.any_type
     if len(types) > 1 and _NOT_THAT.search(f"{desk.words} {desk.ask.text}"):
         types = types[:1]
     if not drugs and not types:

@@ -40,6 +40,8 @@ LONG = 1500
 """Characters read at once; longer requests are cut at the end of a line or sentence."""
 ASIDE = "aside"
 """What words are for that ask nothing: thanks, and what the writer will do herself."""
+VAGUE = 0.35
+"""Probability of the likeliest intent below which words beside other asks ask nothing."""
 USED, LINKED = 0.3, 0.5
 """Probabilities from which a name is taken for an argument: of the ask it stands in, of another."""
 
@@ -202,7 +204,7 @@ def _with_reason(ask: ReadAsk) -> list[ReadAsk]:
 
 def _read(words: str, tagged: Tagged, put: Masked) -> ReadAsk:
     best = {name: max(shares, key=shares.__getitem__) for name, shares in tagged.shares.items()}
-    aside = best["intent"] == ASIDE
+    aside = best["intent"] == ASIDE or tagged.shares["intent"][best["intent"]] < VAGUE
     intents = {name: one for name, one in tagged.shares["intent"].items() if name != ASIDE}
     intent = max(intents, key=intents.__getitem__)
     share = intents[intent]

@@ -12,7 +12,13 @@ from cellwright.errors import ToolError
 from cellwright.knowledge.records import Evidence
 from cellwright.tools import figures
 from cellwright.tools.profiles import group_profiles
-from cellwright.tools.selection import groups_of, one_group, prepares_grouping, symbols
+from cellwright.tools.selection import (
+    groups_meant,
+    groups_of,
+    one_group,
+    prepares_grouping,
+    symbols,
+)
 from cellwright.tools.spec import Claim, Needs, ToolArgs, ToolResult, ToolSpec
 from cellwright.tools.workbench import Workbench
 
@@ -118,7 +124,13 @@ def _run(args: MarkersArgs, bench: Workbench) -> MarkersResult:
     groups = groups_of(adata, bench.passport, args.group_by)
     sizes = groups.value_counts()
     names = [str(name) for name in groups.cat.categories]
-    chosen = [one_group(groups, name) for name in args.groups] if args.groups else names
+    chosen = names
+    if args.groups:
+        meant = [
+            groups_meant(one, names, bench.knowledge) or [one_group(groups, one)]
+            for one in args.groups
+        ]
+        chosen = list(dict.fromkeys(one for some in meant for one in some))
     tested = [name for name in chosen if MIN_CELLS <= sizes[name] < int(sizes.sum())]
     if not tested:
         msg = (

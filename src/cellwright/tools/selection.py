@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,36 @@ def one_group(groups: Series, name: str) -> str:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     msg = f"obs['{groups.name}'] has no group {name!r}.{hint} Its groups: {', '.join(known)}."
     raise ToolError(msg)
+
+
+def groups_meant(name: str, values: Sequence[str], knowledge: Knowledge) -> list[str]:
+    """Groups that a name means: itself, else what the ontology places under it, else by words.
+
+    Args:
+        name: A group, or a cell type.
+        values: The groups there are.
+        knowledge: For the ontology.
+    """
+    folded = _fold(name)
+    same = [value for value in values if _fold(value) == folded]
+    if same:
+        return same
+    term = knowledge.ontology.lookup(name).ontology_id
+    if term:
+        found = []
+        for value in values:
+            other = knowledge.ontology.lookup(value).ontology_id
+            if other and (other == term or knowledge.ontology.is_a(other, term)):
+                found.append(value)
+        if found:
+            return found
+    words = set(folded.split())
+    return [value for value in values if words and words <= set(_fold(value).split())]
+
+
+def _fold(text: str) -> str:
+    plain = re.sub(r"[^a-z0-9+]+", " ", text.casefold()).strip()
+    return re.sub(r"s$", "", re.sub(r" cells?$", "", plain))
 
 
 def gene_positions(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,14 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from cellwright.artifacts import ArtifactRef
 from cellwright.errors import ToolError
 from cellwright.tools.export import ROWS
-from cellwright.tools.selection import default_grouping, groups_of
+from cellwright.tools.selection import default_grouping, groups_meant, groups_of
 from cellwright.tools.spec import Claim, Needs, Table, ToolArgs, ToolResult, ToolSpec
 from cellwright.tools.workbench import Workbench
 
 if TYPE_CHECKING:
     from pandas import Series
 
-    from cellwright.knowledge import Knowledge
     from cellwright.tools.passport import Passport
 
 NAME = "subset_cells"
@@ -153,7 +150,7 @@ def _find(args: SubsetArgs, bench: Workbench) -> tuple[Series, list[str]]:
     for column in _columns(args, passport):
         groups = groups_of(adata, passport, column)
         values = [str(one) for one in groups.cat.categories]
-        named = [_matching(str(one), values, bench.knowledge) for one in args.groups or ()]
+        named = [groups_meant(str(one), values, bench.knowledge) for one in args.groups or ()]
         if all(named):
             return groups, list(dict.fromkeys(value for some in named for value in some))
         tried.append(f"{column} ({', '.join(values[:12])}{', ...' if len(values) > 12 else ''})")
@@ -170,30 +167,6 @@ def _columns(args: SubsetArgs, passport: Passport | None) -> list[str]:
     first = default_grouping(passport)
     names = [one.name for one in (passport.columns if passport else ())]
     return list(dict.fromkeys([*([first] if first else []), *names]))
-
-
-def _matching(name: str, values: Sequence[str], knowledge: Knowledge) -> list[str]:
-    """Values that a name means: itself, else what the ontology places under it, else by words."""
-    folded = _fold(name)
-    same = [value for value in values if _fold(value) == folded]
-    if same:
-        return same
-    term = knowledge.ontology.lookup(name).ontology_id
-    if term:
-        found = []
-        for value in values:
-            other = knowledge.ontology.lookup(value).ontology_id
-            if other and (other == term or knowledge.ontology.is_a(other, term)):
-                found.append(value)
-        if found:
-            return found
-    words = set(folded.split())
-    return [value for value in values if words and words <= set(_fold(value).split())]
-
-
-def _fold(text: str) -> str:
-    plain = re.sub(r"[^a-z0-9+]+", " ", text.casefold()).strip()
-    return re.sub(r"s$", "", re.sub(r" cells?$", "", plain))
 
 
 SUBSET_CELLS = ToolSpec(
