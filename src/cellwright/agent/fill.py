@@ -66,9 +66,12 @@ def _umap(desk: Desk) -> Reading:
     genes = desk.genes or ([] if desk.role else desk.symbols)
     if not genes and desk.points and not desk.role:
         genes = list(desk.near.genes)
-    args = {"genes": genes} if genes else {"color_by": _shown_by(desk)}
     if not genes and desk.says(r"\b(?:the|that|this|those|these) genes?\b"):
         return Reading(unclear="genes")
+    if not genes and len(desk.written) > 1:
+        figures = ({"kind": "umap", "color_by": one} for one in desk.written[:MOST])
+        return Reading(calls=tuple(("plot_cells", one) for one in figures))
+    args = {"genes": genes} if genes else {"color_by": _shown_by(desk)}
     return _one("plot_cells", kind="umap", **args)
 
 
@@ -215,7 +218,8 @@ def _compare(desk: Desk) -> Reading:
             return Reading(unclear="groups")
     column, first, second = named
     parts = next((one.role for one in desk.columns if one.name == column), "")
-    within = None if parts in {"label", "cluster"} else next(iter(_cells_of(desk)), None)
+    cells = [one for one in _cells_of(desk) if one not in {first, second}]
+    within = None if parts in {"label", "cluster"} else next(iter(cells), None)
     if within is None and desk.says(r"(?:per|each|every|within each|by) (?:cell )?(?:type|label)"):
         within = next((one for one in desk.ask.mentions.columns if one != column), None)
     return _one("compare_groups", column=column, group_a=first, group_b=second, within=within)
@@ -250,7 +254,43 @@ def _two_groups(desk: Desk) -> tuple[str, str, str] | None:
         both = [*values, *(one for one in desk.partial((role,), but=values) if one not in values)]
         if len(both) in {2, 3}:
             return _of_one_column(desk, both[:2])
-    return (_with_near(desk) if desk.points_back else None) or _two_clusters(desk)
+    return (
+        (_with_near(desk) if desk.points_back else None)
+        or _with_before(desk)
+        or _two_clusters(desk)
+        or _all_two(desk)
+    )
+
+
+def _with_before(desk: Desk) -> tuple[str, str, str] | None:
+    """Groups of the calls before it: 'the markers of 3 and of 7, and compare one to the other'."""
+    said: list[str] = []
+    for _, args in desk.before:
+        named = [*args.get("groups", ()), args.get("label"), args.get("within")]
+        said += [one for one in named if isinstance(one, str)]
+    for column in desk.columns:
+        own = [value for name, value in desk.named if name == column.name]
+        others = [one for one in dict.fromkeys(said) if one in column.values and one not in own]
+        if len(own) == 1 and others and desk.says(_TO_BEFORE):
+            return column.name, others[-1], own[0]
+        if not own and len(others) == 2 and desk.says(_EACH_OTHER):
+            return column.name, others[0], others[1]
+    return None
+
+
+_TO_BEFORE = re.compile(r"^\W*(?:and )?(?:vs|versus|against|compared (?:to|with))\b")
+_EACH_OTHER = re.compile(
+    r"\bthe(?:se|ose)? two\b|\bthem\b|\beach other\b|\bone (?:\w+ )?(?:the )?other\b|\bboth\b"
+)
+
+
+def _all_two(desk: Desk) -> tuple[str, str, str] | None:
+    """Both values of the column that the words want: 'compare the samples with each other'."""
+    name = desk.column(but=("label", "cluster"))
+    column = next((one for one in desk.columns if one.name == name), None)
+    if column is None or column.n_values != 2 or not desk.says(_EACH_OTHER):
+        return None
+    return column.name, column.values[0], column.values[1]
 
 
 def _with_near(desk: Desk) -> tuple[str, str, str] | None:
@@ -398,24 +438,32 @@ _BATCH = re.compile(r"batch|correct|integrat|harmoni|\bacross\b|regress|\bremove
 
 
 _CELL = re.compile(
-    r"(?:cell|index|idx|number|nr\.?|no\.|#|obs|세포|细胞|編號|编号|第)\W{0,3}"
+    r"(?:cells?|index|idx|number|nr\.?|no\.|#|obs|세포|细胞|編號|编号|第)\W{0,3}"
     r"(?:number |no\.? ?|#|=)?(\d+)"
     r"|(\d+) ?(?:번|号|號|th cell)"
 )
+_MORE_CELLS = re.compile(
+    r"(?:\s*(?:,|/|&|and|or|와|과|和)\s*(?:and |cell |#)?\d+(?![\d.]*[A-Za-z%]))+"
+)
+"""Further numbers of a list of cells."""
 
 
 def _cell(desk: Desk) -> Reading:
-    barcode = re.search(r"(?<![A-Za-z0-9])[ACGT]{8,}(?:-\d+)?(?![A-Za-z0-9])", desk.ask.text)
-    number = _CELL.search(desk.ask.text) or re.search(
-        r"(?<![A-Za-z0-9.])(\d+)(?![\d.]*[A-Za-z%])", desk.ask.text
-    )
-    ordinal = next((str(at) for at, one in enumerate(_ORDINALS, start=1) if desk.says(one)), None)
-    digits = next((one for one in number.groups() if one), None) if number else None
-    name = barcode.group() if barcode else digits or ordinal
-    name = name or next(iter(desk.ask.mentions.numbers), None)
-    if name is None:
+    """A question to each cell named, by barcode or number."""
+    words = desk.ask.text
+    names = re.findall(r"(?<![A-Za-z0-9])[ACGT]{8,}(?:-\d+)?(?![A-Za-z0-9])", words)
+    if not names and (number := _CELL.search(words)):
+        more = _MORE_CELLS.match(words, number.end())
+        names = re.findall(r"\d+", number.group() + (more.group() if more else ""))
+    if not names and (number := re.search(r"(?<![A-Za-z0-9.])(\d+)(?![\d.]*[A-Za-z%])", words)):
+        names = [number.group()]
+    names = names or [
+        str(at) for at, one in enumerate(_ORDINALS, start=1) if desk.says(one)
+    ][:1] or list(desk.ask.mentions.numbers[:1])  # fmt: skip
+    if not names:
         return Reading(unclear="goal", sure=False)
-    return _one("ask_cell", cell=name, question=desk.ask.text)
+    asked = ({"cell": name, "question": words} for name in dict.fromkeys(names))
+    return Reading(calls=tuple(("ask_cell", one) for one in asked))
 
 
 def _subset(desk: Desk) -> Reading:

@@ -7,6 +7,7 @@ plan holds no name that neither the request nor the data has.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 from cellwright.agent.names import drug_named, gene_symbols
@@ -63,6 +64,7 @@ treatments treatmentt true two type types typical umap under understand unknown 
 use used user using usual validated values vary versus very via violin violins virtual visualise
 visualize vividly vs vulnerable want was way we weather well were what when where whether which
 who why will with within without work working works would write yield you your yours calls
+former latter reference references memo
 """
 COMMON = frozenset(_COMMON_WORDS.split())
 """Words that name no gene, drug or cell type."""
@@ -95,6 +97,7 @@ _SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000}
 _COUNTED = "|".join([*sorted(_SMALL, key=len, reverse=True), *_SCALES])
 _TOP = re.compile(r"(?i)\b(?:top|best|first)-?(\d+)(?![\w.])")
 _SPELT = re.compile(rf"\b(?:a )?(?:{_COUNTED})(?:[- ](?:{_COUNTED}))*\b")
+_DECIMAL = re.compile(rf"\b(?:zero |oh )?point ({'|'.join(_ONES.split()[:9])})\b")
 _DRUG_ENDING = re.compile(
     r"(nib|mab|platin|taxel|stat|rubicin|lisib|ciclib|parib|zomib|statin|mycin|citabine|limus|"
     r"clax|tecan|poside|mustine|blastine|cristine|trexate|degib|sertib|rasib|azepam|sartan|prazole|"
@@ -147,6 +150,7 @@ class Mentions:
             condition and has few.
         tissues: Tissues named.
         members: Values of columns that the words name, each with its column.
+        spelt: Words that name a label otherwise than the data does, each with the label.
     """
 
     genes: tuple[str, ...] = ()
@@ -161,6 +165,7 @@ class Mentions:
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tissues: tuple[str, ...] = ()
     members: tuple[tuple[str, str], ...] = ()
+    spelt: tuple[tuple[str, str], ...] = ()
 
 
 TISSUES = (
@@ -205,6 +210,7 @@ def find_mentions(
     named = _named_groups(ask, passport)
     labels = [value for column, values in named if _is_label(passport, column) for value in values]
     types = _types(spans, ask)
+    members, spelt = _members(ask, passport)
     return Mentions(
         genes=_once(likely_genes or uncommon)[:16],
         likely_genes=_once(likely_genes)[:16],
@@ -219,7 +225,8 @@ def find_mentions(
         tissues=tuple(
             tissue for tissue in TISSUES if re.search(rf"\b{tissue}\b", ask, re.IGNORECASE)
         ),
-        members=_with_labels(_members(ask, passport), types, passport),
+        members=_with_labels(members, types, passport),
+        spelt=spelt,
     )
 
 
@@ -257,9 +264,10 @@ def _genes(ask: str) -> list[str]:
 
     Small letters alone make a gene only beside another one, as in 'krt1 krt10 lor'.
     """
+    symbols = gene_symbols()
+    ask = re.sub(r"\b[A-Za-z0-9]{3,}(?:-[A-Za-z0-9]{3,})+\b", _unchained, ask)
     found = [one for one in _WORD.finditer(ask) if one.group().lower() not in {"and", "or"}]
     words = [one.group() for one in found]
-    symbols = gene_symbols()
     sure = [_is_symbol(word, symbols) for word in words]
     known = list(sure)
     for at, word in enumerate(words):
@@ -273,6 +281,14 @@ def _genes(ask: str) -> list[str]:
         )
     genes = [word for word, is_one in zip(words, known, strict=True) if is_one]
     return genes or [word for word in words if _shaped_as_gene(word)]
+
+
+def _unchained(found: re.Match[str]) -> str:
+    """Symbols joined by hyphens, as in 'IL17A-RORC-CCR6', as a list of them."""
+    chain, symbols = found.group(), gene_symbols()
+    parts = chain.split("-")
+    is_list = chain.lower() not in symbols and all(one.lower() in symbols for one in parts)
+    return " / ".join(parts) if is_list else chain
 
 
 def _is_symbol(word: str, symbols: Mapping[str, str]) -> bool:
@@ -358,7 +374,7 @@ def _types(spans: Sequence[str], ask: str) -> list[str]:
         head = singular(match.group(3))
         members = [*re.split(r",\s*", match.group(1)), match.group(2)]
         shared += [f"{one} {head}" for one in members if one and one.lower() not in COMMON]
-    plain = [singular(one) for one in spans if not re.fullmatch(r"[\d.,]+", one)]
+    plain = [singular(one) for one in spans if not _SPELT.fullmatch(one.lower())]
     headed = [one for one in plain if _HEADS.search(one)]
     return [*shared, *headed, *(one for one in plain if one not in headed)]
 
@@ -372,7 +388,12 @@ def numbers(text: str) -> list[tuple[int, int, str]]:
         plain = f"0{thousands}" if thousands.startswith(".") else thousands
         found.append((match.start(), match.end(), plain))
     found += [(one.start(1), one.end(1), one.group(1)) for one in _TOP.finditer(text)]
+    for match in _DECIMAL.finditer(text.lower()):
+        found.append((match.start(), match.end(), f"0.{_SMALL[match.group(1)]}"))
+    decimals = {one.end() for one in _DECIMAL.finditer(text.lower())}
     for match in _SPELT.finditer(text.lower()):
+        if match.end() in decimals:
+            continue
         value = 0
         for word in re.findall(r"[a-z]+", match.group()):
             scale = _SCALES.get(word)
@@ -465,10 +486,13 @@ def _named_groups(ask: str, passport: Passport | None) -> tuple[tuple[str, tuple
     return tuple((column, values) for values, column in found.items())
 
 
-def _members(ask: str, passport: Passport | None) -> tuple[tuple[str, str], ...]:
+def _members(
+    ask: str, passport: Passport | None
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """Values of columns that the words name, the longest names first, each word taken once.
 
-    A number names a value only behind the word for its column: 'cluster 3', 'donor 101'.
+    A number names a value only behind the word for its column: 'cluster 3', 'donor 101'. Labels
+    that are cut short or misspelt are given once more, with the words for them.
     """
     folded = f" {_fold(ask)} "
     found: dict[str, tuple[int, str, str]] = {}
@@ -496,11 +520,11 @@ def _members(ask: str, passport: Passport | None) -> tuple[tuple[str, str], ...]
             folded = folded[: match.start(1)] + blank + folded[match.end(1) :]
     for holder, value, at in _between(ask, passport):
         found.setdefault(_fold(value), (at, holder, value))
-    for word in re.finditer(r"[a-z]{6,}", folded):
-        near = None if word.group() in COMMON else _misspelt(word.group(), passport)
-        if near and _fold(near[1]) not in found:
-            found[_fold(near[1])] = (word.start(), *near)
-    return tuple((column, value) for _, column, value in sorted(found.values()))
+    spelt = [*_misspelt(folded, passport), *_shortened(folded, passport)]
+    for place, _words, holder, value in spelt:
+        found.setdefault(_fold(value), (place, holder, value))
+    members = tuple((column, value) for _, column, value in sorted(found.values()))
+    return members, tuple((words, value) for _, words, _, value in spelt)
 
 
 def _between(ask: str, passport: Passport | None) -> list[tuple[str, str, int]]:
@@ -540,20 +564,87 @@ def _with_labels(
     return tuple(found)
 
 
-def _misspelt(word: str, passport: Passport | None) -> tuple[str, str] | None:
-    """The label, of one word, that a misspelt word is near, with its column."""
+Spelt = tuple[int, str, str, str]
+"""Where words stand that name a label otherwise, the words, the label's column, and the label."""
+
+
+def _misspelt(folded: str, passport: Passport | None) -> list[Spelt]:
+    """Words that are near a label of one word."""
     from rapidfuzz import fuzz
 
-    for column in passport.columns if passport else ():
-        for value in column.values if column.role == "label" else ():
-            name = singular(value.lower())
-            if (
-                name.isalpha()
-                and name != singular(word)
-                and fuzz.ratio(singular(word), name) >= NEAR_LABEL
-            ):
-                return column.name, value
-    return None
+    labels = [
+        (singular(value.lower()), column.name, value)
+        for column in (passport.columns if passport else ())
+        if column.role == "label"
+        for value in column.values
+    ]
+    found = []
+    for one in re.finditer(r"[a-z]{6,}", folded):
+        word = singular(one.group())
+        near = (
+            (holder, value)
+            for name, holder, value in labels
+            if name.isalpha() and name != word and fuzz.ratio(word, name) >= NEAR_LABEL
+        )
+        if one.group() not in COMMON and (best := next(near, None)):
+            found.append((one.start(), one.group(), *best))
+    return found
+
+
+def _shortened(folded: str, passport: Passport | None) -> list[Spelt]:
+    """Words that cut labels short: 'neutro', 'CD14 monos', 'radial glia', 'endothelium'.
+
+    The longest runs of words come first. A word alone must fit one label of a column; of several
+    labels that a run fits, the one with fewest other words is meant.
+    """
+    words = [
+        (one.start(), one.group())
+        for one in re.finditer(r"[a-z0-9]+", folded)
+        if singular(one.group()) not in COMMON and one.group() not in COMMON
+    ]
+    holders = [
+        (column.name, {value: re.findall(r"[a-z0-9]+", value.lower()) for value in column.values})
+        for column in (passport.columns if passport else ())
+        if column.role == "label"
+    ]
+    found, taken = [], set[int]()
+    for size in range(3, 0, -1):
+        for at in range(len(words) - size + 1):
+            run = words[at : at + size]
+            is_run = all(
+                folded[start + len(word) : after].strip() == ""
+                for (start, word), (after, _) in pairwise(run)
+            )
+            if not is_run or taken & set(range(at, at + size)) or not _telling(run):
+                continue
+            for holder, parts in holders:
+                fits = {
+                    value: len(some)
+                    for value, some in parts.items()
+                    if all(any(_cuts(word, one) for one in some) for _, word in run)
+                }
+                best = [value for value, n in fits.items() if n == min(fits.values())]
+                if len(best if size > 1 else fits) == 1:
+                    said = " ".join(word for _, word in run)
+                    found.append((run[0][0], said, holder, best[0]))
+                    taken |= set(range(at, at + size))
+                    break
+    return found
+
+
+def _telling(run: Sequence[tuple[int, str]]) -> bool:
+    """A run has a word of four letters that names no gene."""
+    return any(len(word) > 3 and word.isalpha() and word not in gene_symbols() for _, word in run)
+
+
+def _cuts(word: str, whole: str) -> bool:
+    """A word stands for another: its beginning, or it ends otherwise ('glia' for 'glial')."""
+    from rapidfuzz.distance import Prefix
+
+    word, whole = singular(word), singular(whole)
+    if word == whole or (len(word) > 3 and whole.startswith(word)):
+        return True
+    return Prefix.similarity(word, whole) >= max(5, 0.8 * max(len(word), len(whole)))
 
 
 def _counted(ask: str, passport: Passport | None) -> dict[tuple[str, str], int]:

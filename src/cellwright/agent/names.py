@@ -14,8 +14,6 @@ SHORTEST_FAMILY = 6
 """Letters from which the name of a family of drugs, such as 'nutlin', is taken for a drug."""
 SHORTEST_MISSPELT = 7
 """Letters from which a word is taken for a misspelt drug."""
-NEAR = 88.0
-"""Likeness, of 100, from which it is."""
 SURE = 0.9
 """Score from which the ontology's reading of a name is taken."""
 
@@ -38,7 +36,7 @@ def gene_symbols() -> Mapping[str, str]:
     for column in ("aliases", "previous"):
         for said in names.column(column).to_pylist():
             for alias in said.split("|") if said else ():
-                if re.fullmatch(r"[A-Z][\w-]*\d[\w-]*", alias):
+                if re.fullmatch(r"[A-Za-z][\w-]*\d[\w-]*", alias):
                     found.setdefault(alias.lower(), alias)
     return found
 
@@ -60,8 +58,12 @@ def drug_names() -> Mapping[str, str]:
 
 @cache
 def drug_named(word: str) -> str | None:
-    """The drug that a word names, if need be misspelt: its spelling in the tables."""
-    from rapidfuzz import fuzz, process
+    """The drug that a word names, if need be misspelt: its spelling in the tables.
+
+    One slip, or two in a long name, and the same first letter: 'capmatinib' is no 'apatinib'.
+    """
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
 
     names = drug_names()
     plain = word.lower()
@@ -71,7 +73,8 @@ def drug_named(word: str) -> str | None:
         return word
     if len(plain) < SHORTEST_MISSPELT or not plain.isalpha():
         return None
-    near = process.extractOne(plain, _long_drugs(), scorer=fuzz.ratio, score_cutoff=NEAR)
+    alike = [one for one in _long_drugs() if one[0] == plain[0]]
+    near = process.extractOne(plain, alike, scorer=OSA.distance, score_cutoff=1 + len(plain) // 10)
     return near[0] if near else None
 
 

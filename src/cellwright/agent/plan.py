@@ -56,12 +56,14 @@ class PlanDraft(_Record):
         refused: Asks with no step.
         unclear: Asks that need a question first; code makes its choices from the data.
         question: One clarifying question; None when the request is clear.
+        background: Words of the request that ask for nothing.
     """
 
     steps: tuple[DraftStep, ...] = ()
     refused: tuple[DraftRefusal, ...] = ()
     unclear: tuple[DraftUnclear, ...] = ()
     question: str | None = None
+    background: tuple[str, ...] = ()
 
 
 class PlanStep(_Record):
@@ -127,6 +129,7 @@ class Plan(_Record):
         question: Set when the status is ``needs_clarification``.
         refused: What will not be done.
         assumptions: Defaults that were taken and must be stated.
+        background: Words of the request in which no ask was found.
     """
 
     status: Literal["ready", "needs_clarification", "refused"]
@@ -135,3 +138,4 @@ class Plan(_Record):
     question: Question | None = None
     refused: tuple[Refusal, ...] = ()
     assumptions: tuple[str, ...] = ()
+    background: tuple[str, ...] = ()

@@ -229,6 +229,7 @@ def propose(
     reader = model.reader if isinstance(model, EmbeddedPlanner) else reader
     read = reader.read(request, passport, _last_request(history)) if reader else []
     asks = [one.text for one in read] or split_request(request) or [request]
+    background = tuple(one.background for one in read if one.background)
     if embedded:
         answer = model.invoke(
             [HumanMessage(content=request)],
@@ -239,6 +240,7 @@ def propose(
             last=last_calls(history),
         )
         draft = PlanDraft.model_validate_json(str(answer.content))
+        draft = draft.model_copy(update={"background": background})
         usage = {**answer.response_metadata, "seconds": round(time.perf_counter() - start, 3)}
         return Proposal(draft=draft, asks=tuple(asks), usage=usage)
     from cellwright.tools.registry import ALL_TOOLS
@@ -248,7 +250,8 @@ def propose(
     proposal = _ask_other(
         model, [SystemMessage(content=system), HumanMessage(content=user)], asks, passport
     )
-    return replace(proposal, draft=own_names(proposal.draft, back))
+    draft = own_names(proposal.draft, back).model_copy(update={"background": background})
+    return replace(proposal, draft=draft)
 
 
 def _ask_other(

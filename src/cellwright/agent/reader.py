@@ -40,6 +40,8 @@ LONG = 1500
 """Characters read at once; longer requests are cut at the end of a line or sentence."""
 ASIDE = "aside"
 """What words are for that ask nothing: thanks, and what the writer will do herself."""
+SAID = 8
+"""Letters, those of manners not counted, from which words that ask nothing are told."""
 VAGUE = 0.35
 """Probability of the likeliest intent below which words beside other asks ask nothing."""
 USED, LINKED = 0.3, 0.5
@@ -75,6 +77,7 @@ class ReadAsk:
         linked: Names in lower case that it asks about, but that stand in other asks.
         sure: Probability of the intent times that of the ask's start.
         aside: Its words ask nothing, as thanks do; the intent is the likeliest if they did.
+        background: Those of its words that came from beside it and ask nothing; more than manners.
     """
 
     text: str
@@ -86,6 +89,7 @@ class ReadAsk:
     linked: frozenset[str] = frozenset()
     sure: float = 1.0
     aside: bool = False
+    background: str = ""
 
 
 def masked(text: str, passport: Passport | None) -> Masked:
@@ -106,19 +110,26 @@ def masked(text: str, passport: Passport | None) -> Masked:
         *((name, "gene") for name in ask.mentions.likely_genes),
         *((name, "type") for name in ask.mentions.types if name.lower() in known),
     ]
-    kinds: dict[str, str] = {}
+    kinds: dict[str, tuple[str, str]] = {}
     for name, kind in named:
         plain = singular(name.lower()) if kind in {"label", "type"} else name.lower()
         if not plain.isdigit():
-            kinds.setdefault(plain, kind)
+            kinds.setdefault(plain, (kind, plain))
+    for words, value in ask.mentions.spelt:
+        kinds.setdefault(words, ("label", value.lower()))
     spans: dict[int, tuple[int, str, str]] = {}
     if kinds:
-        either = "|".join(re.escape(one) for one in sorted(kinds, key=len, reverse=True))
+        spelt = {words for words, _ in ask.mentions.spelt}
+        either = "|".join(
+            r"[\W_]+".join(one.split()) if one in spelt else re.escape(one)
+            for one in sorted(kinds, key=len, reverse=True)
+        )
         # Not \b: Korean and Chinese letters stand right behind a name.
         pattern = rf"(?<![A-Za-z0-9])({either})s?(?![A-Za-z0-9])"
         for found in re.finditer(pattern, english, re.IGNORECASE):
             name = found.group(1).lower()
-            spans[found.start()] = (found.end(), kinds[name], name)
+            plain = name if name in kinds else " ".join(re.findall(r"[a-z0-9]+", name))
+            spans[found.start()] = (found.end(), *kinds[plain])
     taken = {at for start, (end, *_) in spans.items() for at in range(start, end)}
     for start, end, digits in numbers(english):
         if not taken & set(range(start, end)):
@@ -181,16 +192,29 @@ class Reader:
 def _without_asides(asks: Sequence[ReadAsk]) -> list[ReadAsk]:
     """Asks, with words that ask nothing ('and - if you can') before the next or behind the last."""
     kept: list[ReadAsk] = []
-    aside = ""
+    aside: list[str] = []
     for one in asks:
-        if one.aside or set(re.findall(r"[^\W\d_]+", one.text.lower())) <= ASIDES:
-            aside = f"{aside} {one.text}".strip()
+        if one.aside or not _plain_words(one.text):
+            aside.append(one.text)
             continue
-        kept.append(replace(one, text=f"{aside} {one.text}".strip()))
-        aside = ""
+        before = " ".join([*aside, one.text])
+        kept.append(replace(one, text=before, background=_background(aside)))
+        aside = []
     if aside and kept:
-        kept[-1] = replace(kept[-1], text=f"{kept[-1].text} {aside}")
+        last = kept[-1]
+        said = "; ".join(filter(None, [last.background, _background(aside)]))
+        kept[-1] = replace(last, text=" ".join([last.text, *aside]), background=said)
     return kept or list(asks)
+
+
+def _background(asides: Sequence[str]) -> str:
+    """What asides say that is more than manners."""
+    return "; ".join(one for one in asides if len("".join(_plain_words(one))) >= SAID)
+
+
+def _plain_words(text: str) -> list[str]:
+    """Words but those that ask nothing by themselves."""
+    return [one for one in re.findall(r"[^\W\d_]+", text.lower()) if one not in ASIDES]
 
 
 def _with_reason(ask: ReadAsk) -> list[ReadAsk]:

@@ -69,7 +69,7 @@ def review(
         take_defaults: State the default reading of an unclear request instead of asking.
         clarified: The user's answer to an earlier question; no second question is asked.
     """
-    desk = _Desk(asks, bench)
+    desk = _Desk(asks, bench, draft.background)
     for step in _in_working_order(draft.steps):
         desk.take(step)
     for refusal in draft.refused:
@@ -127,8 +127,11 @@ def _in_working_order(steps: Sequence[DraftStep]) -> list[DraftStep]:
 class _Desk:
     """Collects the steps and refusals of one review."""
 
-    def __init__(self, asks: Sequence[str], bench: Workbench) -> None:
+    def __init__(
+        self, asks: Sequence[str], bench: Workbench, background: Sequence[str] = ()
+    ) -> None:
         self._asks = tuple(asks)
+        self._background = tuple(background)
         self._bench = bench
         self._steps: list[PlanStep] = []
         self._seen: dict[str, int] = {}
@@ -234,6 +237,7 @@ class _Desk:
             steps=tuple(self._steps),
             refused=tuple(self._refused),
             assumptions=tuple(self._assumptions),
+            background=self._background,
         )
 
     def question(self, text: str, *, take_defaults: bool) -> Plan:
@@ -244,13 +248,8 @@ class _Desk:
                 self._assumptions.append(f"{text} Nobody was asked; taken as: {default}.")
             self.name_unserved()
             return self.plan()
-        return Plan(
-            status="needs_clarification",
-            asks=self._asks,
-            steps=tuple(self._steps),
-            refused=tuple(self._refused),
-            question=Question(text=text, choices=(), default=default),
-        )
+        asked = Question(text=text, choices=(), default=default)
+        return self.plan().model_copy(update={"status": "needs_clarification", "question": asked})
 
     def _makers_of_columns(self, args: ToolArgs) -> list[str]:
         """Tools that make the columns which the arguments name and the data does not have yet."""

@@ -265,4 +265,5 @@ class LedRun:
             if not any(ask in one.ask for one in old.refused)
         )
         refused = (*old.refused, *taken_out)
-        return made.model_copy(update={"refused": refused, "assumptions": old.assumptions})
+        kept = {"assumptions": old.assumptions, "background": old.background}
+        return made.model_copy(update={"refused": refused, **kept})

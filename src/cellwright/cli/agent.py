@@ -175,18 +175,29 @@ def _jsonable(result: "RunResult") -> dict[str, Any]:
 
 
 def _print_plan(made: "Plan") -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     console = stdout()
     if made.question:
-        console.print(f"A question first: {made.question.text}")
+        console.print(f"A question first: {escape(made.question.text)}")
     if made.steps:
         table = Table("step", "tool", "delivers", "asked by")
         for step in made.steps:
-            table.add_row(step.id, step.tool, step.delivers, step.asked_by)
+            table.add_row(step.id, step.tool, escape(step.delivers), escape(step.asked_by))
         console.print(table)
     for refusal in made.refused:
-        console.print(f"Refused: {refusal.ask}. {refusal.reason} {refusal.alternative}")
+        why = f"{refusal.reason} {refusal.alternative}"
+        console.print(f"Refused: {escape(refusal.ask)}. {escape(why)}")
+    _print_background(made)
+
+
+def _print_background(made: "Plan") -> None:
+    from rich.markup import escape
+
+    if made.background:
+        said = escape("; ".join(made.background))
+        stdout().print(f"Read as background, with nothing planned for it: {said}")
 
 
 def _print_result(result: "RunResult") -> None:
@@ -205,6 +216,7 @@ def _print_result(result: "RunResult") -> None:
         why = f"{entry.reason} {entry.alternative}".strip()
         table.add_row(escape(entry.ask), entry.status, escape(why))
     console.print(table)
+    _print_background(result.plan)
     for name, path in result.files.items():
         console.print(f"{name:>15}  {path}", soft_wrap=True)
     console.print(f"{'thread':>15}  {result.thread}")

@@ -153,6 +153,42 @@ def test_a_figure_of_one_donor_is_of_its_cells() -> None:
     assert violin[1]["genes"] == ["ISG15"]
 
 
+def test_groups_of_the_asks_before_are_compared() -> None:
+    data = datasets()["telencephalon_4474"]
+    markers = ReadAsk(text="markers of the glutamatergic neurons", intent="find", share=1.0)
+    against = ReadAsk(text="vs gaba", intent="compare", share=1.0)
+    pair = read(markers, against, data=data)[1].calls[0][1]
+    assert (pair["group_a"], pair["group_b"]) == ("glutamatergic neuron", "GABAergic neuron")
+    data = datasets()["pbmc68k_reduced_700"]
+    markers = ReadAsk(text="markers of clusters 3 and 7", intent="find", share=1.0)
+    other = ReadAsk(text="and what tells one from the other", intent="compare", share=1.0)
+    pair = read(markers, other, data=data)[1].calls[0][1]
+    assert (pair["group_a"], pair["group_b"]) == ("3", "7")
+
+
+def test_groups_are_not_compared_within_one_of_them() -> None:
+    data = datasets()["xin2016_islet_674"]
+    asked = ReadAsk(
+        text="Please to make comparing of alpha cell with beta cell", intent="compare", share=1.0
+    )
+    pair = read(asked, data=data)[0].calls[0][1]
+    assert {pair["group_a"], pair["group_b"]} == {"alpha", "beta"}
+    assert "within" not in pair
+
+
+def test_a_map_by_two_columns_is_two_maps() -> None:
+    data = datasets()["pbmc68k_reduced_700"]
+    words = "UMAP by louvain and another by bulk_labels"
+    asked = ReadAsk(text=words, intent="umap", share=1.0)
+    colours = [args["color_by"] for _, args in read(asked, data=data)[0].calls]
+    assert colours == ["louvain", "bulk_labels"]
+
+
+def test_each_of_several_cells_is_asked() -> None:
+    asked = ReadAsk(text="what are cells 5, 17 and 30?", intent="ask", share=1.0)
+    assert [args["cell"] for _, args in read(asked)[0].calls] == ["5", "17", "30"]
+
+
 def test_types_are_called_as_the_data_calls_them() -> None:
     data = datasets()["hnscc_ref_180"]
     asked = ReadAsk(text="markers of the Tregs", intent="find", share=1.0)

@@ -16,6 +16,7 @@ DATA = PASSPORTS[0][2]
         ("EGFR, ALK, MET in the lines", ("EGFR", "ALK", "MET")),
         ("MS4A1 CD19 CD79B를 가진 세포", ("MS4A1", "CD19", "CD79B")),
         ("we met at the UMAP and she said QC", ()),
+        ("does IL17A-RORC-CCR6 return them", ("IL17A", "RORC", "CCR6")),
     ],
 )
 def test_genes_are_words_that_the_tables_have(text: str, genes: tuple[str, ...]) -> None:
@@ -26,12 +27,16 @@ def test_drugs_are_found_misspelt_and_by_family() -> None:
     assert drug_named("trametnib") == "trametinib"
     assert drug_named("nutlin") == "nutlin"
     assert drug_named("question") is None
+    assert drug_named("erlotinb") == "erlotinib"
+    assert drug_named("capmatinib") != "apatinib"
     assert find_mentions("5-FU or idasanutlin", None).likely_drugs == ("5-FU", "idasanutlin")
 
 
 def test_numbers_come_as_digits_and_as_words() -> None:
-    said = "1k cells, about thirty, res .5, two hundred, a dozen, Smart-seq2"
-    assert [digits for *_, digits in numbers(said)] == ["1000", "0.5", "30", "200", "12"]
+    said = "1k cells, about thirty, res .5, two hundred, a dozen, Smart-seq2, at point four"
+    assert sorted(digits for *_, digits in numbers(said)) == sorted(
+        ["1000", "0.5", "30", "200", "12", "0.4"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,11 @@ def test_numbers_come_as_digits_and_as_words() -> None:
         ("pbmc68k_reduced_700", "per cluster, 6 genes", []),
         ("kang_pbmc_ctrl_12261", "1015 next to 107", ["1015", "107"]),
         ("he2020_liver_demo_20", "without the macrofages", ["Macrophage"]),
+        ("zilionis_lung_800", "neutro markers", ["Neutrophils"]),
+        ("telencephalon_4474", "glut vs gaba", ["glutamatergic neuron", "GABAergic neuron"]),
+        ("kang_pbmc_ctrl_12261", "CD14 monos", ["CD14+ Monocytes"]),
+        ("kang_pbmc_ctrl_12261", "monos", []),
+        ("kang_pbmc_ctrl_12261", "CD14 on the UMAP", []),
     ],
 )
 def test_values_are_found_as_numbers_and_misspelt(data, text, members) -> None:

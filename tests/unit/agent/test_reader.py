@@ -109,6 +109,23 @@ def test_asides_ask_nothing_and_why_asks_for_reasons() -> None:
     assert _without_asides(asks[:1]) == asks[:1]
 
 
+def test_words_read_as_background_are_kept_to_be_told() -> None:
+    asks = [
+        ReadAsk(text="Our postdoc left in March.", intent="describe", share=0.9, aside=True),
+        ReadAsk(text="name the cells", intent="annotate", share=0.9),
+        ReadAsk(text="Thanks a lot!", intent="describe", share=0.9, aside=True),
+        ReadAsk(text="The coffee was dreadful.", intent="describe", share=0.9, aside=True),
+    ]
+    (kept,) = _without_asides(asks)
+    assert kept.background == "Our postdoc left in March.; The coffee was dreadful."
+
+
+def test_labels_that_are_cut_short_are_put_out_of_sight_too() -> None:
+    put = masked("CD14 monos/NKs, neutro", datasets()["kang_pbmc_ctrl_12261"])
+    assert put.text.startswith("[LABEL]/")
+    assert put.names[0] == "cd14+ monocytes"
+
+
 def test_lessons_say_what_each_ask_wants() -> None:
     (request,) = read_requests(
         "compound english - x :: At 9 am: INS per donor {plot kind=violin genes=INS "
