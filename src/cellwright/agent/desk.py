@@ -212,6 +212,17 @@ class Desk:
             (),
         )
 
+    def kinds_beside(self, column: str) -> list[str]:
+        """Labels of a column that are kinds of a type which the words name by no label."""
+        held = next((one.values for one in self.columns if one.name == column), ())
+        named = [set(singular(value.lower()).split()) for _, value in self.named]
+        others = [
+            one for one in self.said_types
+            if not any(set(singular(one.lower()).split()) & words for words in named)
+        ]  # fmt: skip
+        found = [kind for one in others for kind in labels_meant(one, tuple(held))]
+        return list(dict.fromkeys(found))
+
     @property
     def any_type(self) -> list[str]:
         """Cell types named, or else a word that may be one."""
@@ -305,7 +316,7 @@ class Desk:
                 tool == "preprocess_dataset" for tool, _ in self.before
             ):
                 return NEW_CLUSTERS
-            if named := self._naming(self.role):
+            if named := self._naming(self.role) or self._treatment():
                 return named
             called = [
                 name for name in self.ask.mentions.columns if self._has_role(name, (self.role,))
@@ -329,6 +340,11 @@ class Desk:
                 (one.name for one in self.columns if found and found[0] in one.values), None
             )
         return None
+
+    def _treatment(self) -> str:
+        """Where a condition is wanted and no column is one: that of treated cells and controls."""
+        found = self.role == "condition" and not comparable(self.passport) and self.treated()
+        return found[0] if found else ""
 
     def _has_role(self, name: str, roles: Collection[str]) -> bool:
         return any(one.name == name and one.role in roles for one in self.columns)
@@ -368,7 +384,9 @@ class Desk:
         members = {value for _, value in self.named}
         numbers = slot_values("number", self.ask)
         found = [one for one in numbers if one not in members and one not in self.unused]
-        return int(found[0]) if found and 0 < int(found[0]) <= 10_000 else None
+        # 'one' is mostly an article: of a gene, 'the top 1' is meant.
+        least = 0 if self.says(r"\b(?:top|best|single|only)\b") else 1
+        return int(found[0]) if found and least < int(found[0]) <= 10_000 else None
 
 
 def _cut(word: str, short: str) -> bool:

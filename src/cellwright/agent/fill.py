@@ -236,6 +236,8 @@ def _two_groups(desk: Desk) -> tuple[str, str, str] | None:
         column, values = desk.groups(*roles)
         if len(values) >= 2:
             return _pair(desk, column, values)
+    if desk.points_back and desk.pronoun and (found := _with_near(desk)):
+        return found
     labels = [value for column in desk.columns if column.role == "label" for value in column.values]
     named = [one for one in desk.types if one in labels]
     both = [*named, *(one for one in desk.partial(but=named) if one not in named)]
@@ -316,9 +318,10 @@ def _two_clusters(desk: Desk) -> tuple[str, str, str] | None:
     pair = found.groups()
     if any(tool == "preprocess_dataset" for tool, _ in desk.before):
         return NEW_CLUSTERS, pair[0], pair[1]
-    held = [
-        one.name for one in desk.columns if one.role == "cluster" and set(pair) <= set(one.values)
-    ]
+    clusters = [one for one in desk.columns if one.role == "cluster"]
+    held = [one.name for one in clusters if set(pair) <= set(one.values)]
+    if not clusters and desk.role == "cluster":
+        held = [NEW_CLUSTERS]
     return (held[0], pair[0], pair[1]) if held else None
 
 
@@ -466,9 +469,25 @@ def _cell(desk: Desk) -> Reading:
     return Reading(calls=tuple(("ask_cell", one) for one in asked))
 
 
+_ALL_BUT = re.compile(
+    r"\b(?:all|every\w*|any\w*)\b.{0,25}\b(?:but|except|besides|other than|apart from|save)\b"
+    r"|以外|之外|이외|(?:빼고|제외하고|말고)\s*(?:다|모두|전부|나머지)"
+)
+_REMOVES = re.compile(
+    r"\b(?:drop|remov|exclud|discard|throw|get rid|delet|out\b|away\b|gone\b|toss|kick)"
+    r"|去掉|去除|删|剔|排除|扔|버려|버리|제거|지워|없애|빼 ?줘"
+)
+
+
 def _subset(desk: Desk) -> Reading:
+    """Some cells kept, or left out; 'drop all but the B cells' keeps them."""
     drop = True if desk.detail == "drop" else None
+    said = f"{desk.words} {desk.ask.text}"
+    if _ALL_BUT.search(said):
+        drop = None if _REMOVES.search(said) else True
     column, values = desk.groups()
+    if values and any(one.name == column and one.role == "label" for one in desk.columns):
+        values = [*values, *(one for one in desk.kinds_beside(column) if one not in values)]
     if plain := desk.plain_label():
         return _one("subset_cells", groups=[plain, *desk.beside(plain)], drop=drop)
     if values:

@@ -121,8 +121,28 @@ def inherited(reading: Reading, desk: Desk, last: Sequence[Call]) -> Reading:
         return reading
     named, chosen = reading.calls[0]
     if named == tool and tool in {*REPEATS, "generate_cells"}:
+        chosen = _more_genes(chosen, args, desk)
+        if "color_by" in args and chosen.get("kind") == args.get("kind") and not _says_column(desk):
+            chosen = {name: one for name, one in chosen.items() if name != "color_by"}
         return Reading(calls=(_filled((named, chosen), args),))
     return reading
+
+
+_ADDS = re.compile(r"\badd|\balso\b|\bplus\b|\btoo\b|추가|넣어|加上|再加|添加|也加")
+
+
+def _more_genes(chosen: Mapping[str, Any], before: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
+    """The arguments of a figure, with the genes of the one before where more are added to them."""
+    if not (chosen.get("genes") and before.get("genes") and _ADDS.search(
+        f"{desk.words} {desk.ask.text}"
+    )):  # fmt: skip
+        return dict(chosen)
+    return {**chosen, "genes": list(dict.fromkeys([*before["genes"], *chosen["genes"]]))}
+
+
+def _says_column(desk: Desk) -> bool:
+    """The words write or mean a column, or name values of one; the reader alone may be mistaken."""
+    return bool(desk.ask.mentions.columns or desk.written or desk.named)
 
 
 _KEPT = ("genes", "groups", "drugs", "cell_type", "label", "target", "color_by", "column",

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
+from itertools import accumulate
 
 from cellwright.agent.examples import ExampleMaker
 from cellwright.agent.fill import FILLERS
@@ -40,8 +41,10 @@ GREETINGS = (
 )  # fmt: skip
 TIMES = 2
 """How often each wording is filled."""
-TWICE, PLAIN = 0.35, 0.15
+TWICE, PLAIN = 0.2, 0.15
 """Shares of texts that are put together from several, and that lose capitals and last stop."""
+LONGER = 0.7
+"""Power of the number of its asks by which a written request is drawn more often."""
 
 NAMED = ("genes", "groups", "drugs", "label", "cell_type", "query", "group_a", "group_b", "within")
 """Arguments that hold names."""
@@ -228,9 +231,10 @@ class Lessons:
     """
 
     def __init__(
-        self, written: Sequence[TaggedText], wordings: Sequence[TaggedText], *, share: float = 0.7
+        self, written: Sequence[TaggedText], wordings: Sequence[TaggedText], *, share: float = 0.85
     ) -> None:
         self._written, self._wordings, self._share = written, wordings, share
+        self._shares = list(accumulate(len(one.answers) ** LONGER for one in written))
         kinds = Counter(one.answers[0]["intent"] for one in wordings)
         self._weights = [kinds[one.answers[0]["intent"]] ** -0.5 for one in wordings]
         self._joinable = {
@@ -249,7 +253,7 @@ class Lessons:
 
     def _one(self, rng: random.Random) -> TaggedText:
         if rng.random() < self._share:
-            return rng.choice(self._written)
+            return rng.choices(self._written, cum_weights=self._shares)[0]
         return rng.choices(self._wordings, self._weights)[0]
 
     def _together(self, rng: random.Random) -> TaggedText:

@@ -64,7 +64,7 @@ treatments treatmentt true two type types typical umap under understand unknown 
 use used user using usual validated values vary versus very via violin violins virtual visualise
 visualize vividly vs vulnerable want was way we weather well were what when where whether which
 who why will with within without work working works would write yield you your yours calls
-former latter reference references memo
+former latter reference references memo mk away restrict restricted keep keeps retain leave
 """
 COMMON = frozenset(_COMMON_WORDS.split())
 """Words that name no gene, drug or cell type."""
@@ -109,6 +109,11 @@ _HEADS = re.compile(
     r"enterocytes?|glioblasts?|neuroblasts?|erythrocytes?|interneurons?|progenitors?)$",
     re.IGNORECASE,
 )
+
+_LYMPHOCYTES = re.compile(
+    r"(?<![\w+-])(T|B|NK)\s*(?:vs\.?|versus|against|/|\+|&|,|and|or)\s*(T|B|NK)(?![\w+-])"
+)
+"""Lymphocytes called by a letter, beside one another."""
 
 ROLE_WORDS: tuple[tuple[tuple[Role, ...], str], ...] = (
     (
@@ -183,7 +188,7 @@ _LEADS = (
 """Words before a column's name."""
 _TAILS = (
     r"['\"`]?(?: on the x| column| labels?\b| groups?\b"
-    r"|\s?(?:컬럼|열|별|기준|색|列|这一列|这列|欄|分组|着色|上色))"
+    r"|\s?(?:컬럼|열|별|기준|색|을|를|로|으로|为|作为|列|这一列|这列|欄|分组|着色|上色))"
 )
 """Words behind it."""
 
@@ -367,13 +372,15 @@ def _types(spans: Sequence[str], ask: str) -> list[str]:
     """Spans in the singular; 'alpha and beta cells' also gives 'alpha cell' and 'beta cell'."""
     shared: list[str] = []
     for match in re.finditer(
-        r"((?:[\w+/-]+,\s*)*[\w+/-]+)\s*,?\s+(?:and|or|vs\.?|versus)\s+([\w+/-]+)\s+(cells?"
-        r"|neurons?)\b",
+        r"((?:[\w+/-]+,\s*)*[\w+/-]+)\s*,?\s+(?:and|or|vs\.?|versus)\s+([\w+/-]+)\s+"
+        r"((?:[TB] |NK )?cells?|neurons?|monocytes?)\b",
         ask,
     ):
         head = singular(match.group(3))
         members = [*re.split(r",\s*", match.group(1)), match.group(2)]
         shared += [f"{one} {head}" for one in members if one and one.lower() not in COMMON]
+    for match in _LYMPHOCYTES.finditer(ask):
+        shared += [f"{one} cell" for one in match.groups() if one in {"T", "B", "NK"}]
     plain = [singular(one) for one in spans if not _SPELT.fullmatch(one.lower())]
     headed = [one for one in plain if _HEADS.search(one)]
     return [*shared, *headed, *(one for one in plain if one not in headed)]
@@ -444,7 +451,7 @@ def _written(ask: str, column: Column) -> int:
     plain = re.fullmatch(r"[a-z]+|[A-Z]?[a-z]+", column.name) is not None
     name = rf"(?<![A-Za-z0-9_.]){re.escape(column.name)}(?![A-Za-z0-9_]|\.[A-Za-z0-9])"
     if plain and (column.name.lower() in COMMON or len(column.name) < 8):
-        name = rf"(?:{_LEADS}){name}|{name}(?:{_TAILS})"
+        name = rf"(?:{_LEADS}){name}|{name}(?:{_TAILS})|(?<=['\"`]){name}(?=['\"`])"
     match = re.search(name, ask)
     if match is None and column.name[0].isupper():
         match = re.search(rf"(?<=[\w,:/] ){re.escape(column.name)}(?![A-Za-z0-9_.])", ask)
@@ -615,13 +622,13 @@ def _shortened(folded: str, passport: Passport | None) -> list[Spelt]:
                 folded[start + len(word) : after].strip() == ""
                 for (start, word), (after, _) in pairwise(run)
             )
-            if not is_run or taken & set(range(at, at + size)) or not _telling(run):
+            if not is_run or taken & set(range(at, at + size)):
                 continue
             for holder, parts in holders:
                 fits = {
                     value: len(some)
                     for value, some in parts.items()
-                    if all(any(_cuts(word, one) for one in some) for _, word in run)
+                    if _stand_for([word for _, word in run], value, some)
                 }
                 best = [value for value, n in fits.items() if n == min(fits.values())]
                 if len(best if size > 1 else fits) == 1:
@@ -632,9 +639,16 @@ def _shortened(folded: str, passport: Passport | None) -> list[Spelt]:
     return found
 
 
-def _telling(run: Sequence[tuple[int, str]]) -> bool:
-    """A run has a word of four letters that names no gene."""
-    return any(len(word) > 3 and word.isalpha() and word not in gene_symbols() for _, word in run)
+def _stand_for(run: Sequence[str], label: str, parts: Sequence[str]) -> bool:
+    """Words stand for a label: each for one of its words, or all of them written as one ('cd8t').
+
+    One word of four letters that names no gene must be there: 'CD14' alone is a gene.
+    """
+    plain = plain_name(label)
+    if len(run) == 1 and " " in plain and run[0] == re.sub(r"[^a-z0-9]+", "", plain):
+        return True
+    telling = any(len(one) > 3 and one.isalpha() and one not in gene_symbols() for one in run)
+    return telling and all(any(_cuts(word, one) for one in parts) for word in run)
 
 
 def _cuts(word: str, whole: str) -> bool:

@@ -129,7 +129,8 @@ class Plan(_Record):
         question: Set when the status is ``needs_clarification``.
         refused: What will not be done.
         assumptions: Defaults that were taken and must be stated.
-        background: Words of the request in which no ask was found.
+        unplanned: Words of the request for which nothing is planned: they were read as background,
+            or name what no step delivers.
     """
 
     status: Literal["ready", "needs_clarification", "refused"]
@@ -138,4 +139,4 @@ class Plan(_Record):
     question: Question | None = None
     refused: tuple[Refusal, ...] = ()
     assumptions: tuple[str, ...] = ()
-    background: tuple[str, ...] = ()
+    unplanned: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from cellwright.agent.plan import (
     Refusal,
 )
 from cellwright.agent.questions import Reading, question_text, readings
+from cellwright.agent.unplanned import unplanned
 from cellwright.errors import ToolError
 
 if TYPE_CHECKING:
@@ -231,13 +232,15 @@ class _Desk:
 
     def plan(self) -> Plan:
         """The plan so far."""
+        told = [*(one.ask for one in self._refused), *self._background]
+        left = unplanned(self._asks, self._steps, told)
         return Plan(
             status="ready" if self._steps else "refused",
             asks=self._asks,
             steps=tuple(self._steps),
             refused=tuple(self._refused),
             assumptions=tuple(self._assumptions),
-            background=self._background,
+            unplanned=(*self._background, *left) if self._steps else (),
         )
 
     def question(self, text: str, *, take_defaults: bool) -> Plan:

@@ -265,5 +265,5 @@ class LedRun:
             if not any(ask in one.ask for one in old.refused)
         )
         refused = (*old.refused, *taken_out)
-        kept = {"assumptions": old.assumptions, "background": old.background}
+        kept = {"assumptions": old.assumptions, "unplanned": old.unplanned}
         return made.model_copy(update={"refused": refused, **kept})

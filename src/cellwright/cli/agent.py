@@ -189,15 +189,15 @@ def _print_plan(made: "Plan") -> None:
     for refusal in made.refused:
         why = f"{refusal.reason} {refusal.alternative}"
         console.print(f"Refused: {escape(refusal.ask)}. {escape(why)}")
-    _print_background(made)
+    _print_unplanned(made)
 
 
-def _print_background(made: "Plan") -> None:
+def _print_unplanned(made: "Plan") -> None:
     from rich.markup import escape
 
-    if made.background:
-        said = escape("; ".join(made.background))
-        stdout().print(f"Read as background, with nothing planned for it: {said}")
+    if made.unplanned:
+        said = escape("; ".join(made.unplanned))
+        stdout().print(f"Nothing was planned for these words: {said}")
 
 
 def _print_result(result: "RunResult") -> None:
@@ -216,7 +216,7 @@ def _print_result(result: "RunResult") -> None:
         why = f"{entry.reason} {entry.alternative}".strip()
         table.add_row(escape(entry.ask), entry.status, escape(why))
     console.print(table)
-    _print_background(result.plan)
+    _print_unplanned(result.plan)
     for name, path in result.files.items():
         console.print(f"{name:>15}  {path}", soft_wrap=True)
     console.print(f"{'thread':>15}  {result.thread}")

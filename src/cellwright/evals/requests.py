@@ -37,7 +37,7 @@ class Grade:
         asked: It asks a question.
         refused: It refuses some part.
         omitted: Deliverables that are neither planned nor named as refused, asked about or
-            background.
+            unplanned.
     """
 
     fit: bool
@@ -141,11 +141,11 @@ def _overlap(part: str, ask: str) -> float:
 def _omitted(request: Request, plan: Plan, made: Sequence[tuple[str, Any]]) -> int:
     """Parts of which no tool is planned, and whose words no refusal and no question names.
 
-    Words that the plan names as background, with nothing planned for them, are named too.
+    Words of which the plan says that nothing is planned for them are named too.
     A part that wants a question is passed over only where no step stands for its words either.
     """
     planned = {tool for tool, _ in made}
-    named = [*(refusal.ask for refusal in plan.refused), *plan.background]
+    named = [*(refusal.ask for refusal in plan.refused), *plan.unplanned]
     served = [step.asked_by for step in plan.steps]
     if plan.status == "needs_clarification":
         return 0

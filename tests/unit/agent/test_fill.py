@@ -220,3 +220,27 @@ def test_a_follow_up_is_about_what_the_turn_before_was_about(intent, text, last,
             "B cells",
             "NK cells",
         }
+
+
+@pytest.mark.parametrize(
+    ("text", "detail", "drop"),
+    [
+        ("drop everything but the B cells", "drop", None),
+        ("keep all cells except the B cells", "none", True),
+        ("B세포 빼고 다 지워", "drop", None),
+        ("without the B cells", "drop", True),
+    ],
+)
+def test_all_but_some_cells(text, detail, drop) -> None:
+    asked = ReadAsk(text=text, intent="subset", share=1.0, detail=detail)
+    ((tool, args),) = read(asked)[0].calls
+    assert (tool, args.get("drop")) == ("subset_cells", drop)
+    assert args["groups"] == ["B cells"]
+
+
+def test_a_follow_up_adds_genes_and_keeps_the_column() -> None:
+    data = datasets()["ngp_nutlin_83"]
+    last = [("plot_cells", {"kind": "violin", "genes": ["MDM2"], "color_by": "treatment"})]
+    asked = ReadAsk(text="CDKN1A도 추가해", intent="violin", share=1.0, column="label")
+    ((_, args),) = read(asked, data=data, last=last)[0].calls
+    assert args == {"kind": "violin", "genes": ["MDM2", "CDKN1A"], "color_by": "treatment"}

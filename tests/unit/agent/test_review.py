@@ -45,7 +45,7 @@ def test_preparation_that_was_asked_for_runs_first(bench):
 def test_words_read_as_background_stay_in_the_plan(bench):
     said = ("Our postdoc left.",)
     steps = draft(("count_letters", {}, (1,)), background=said)
-    assert review(steps, ASKS[:1], bench).background == said
+    assert review(steps, ASKS[:1], bench).unplanned == said
 
 
 def test_equal_steps_are_merged(bench):

@@ -1,16 +1,16 @@
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from cellwright.cellmodel.modeling.ask_tagger import AskTagger, TaggerConfig
 from cellwright.cellmodel.training.ask_tagger import TaggedText, TaggerRecipe, train_tagger
 from cellwright.errors import WeightsError
 
-CONFIG = TaggerConfig(
-    heads={"intent": ("draw", "count")}, tokens={"[GENE]": "count", "세": ""}, rank=4
-)
+CONFIG = TaggerConfig(heads={"intent": ("draw", "count")}, tokens={"[GENE]": "count", "세": ""})
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "draw", "count", "and", "of", ",", "now"]
 
 
@@ -57,7 +57,7 @@ def test_a_tagger_learns_where_asks_start_and_what_they_are_for(
     tagger = train_tagger(
         minilm, CONFIG, draw, TaggerRecipe(steps=150, batch=16, rate=1e-2, first=200)
     )
-    tagger.save(tmp_path / "kept")
+    tagger.save(tmp_path / "kept", minilm)
     text = "draw of [GENE] and count [GENE]"
     for one in (tagger, AskTagger.load(minilm, tmp_path / "kept")):
         first, second = one.tag(text, "now")
@@ -92,9 +92,9 @@ def test_training_goes_on_from_a_part_with_fewer_classes_and_tokens(
     minilm: Path, tmp_path: Path
 ) -> None:
     first = train_tagger(minilm, CONFIG, draw, TaggerRecipe(steps=2, batch=4, first=50))
-    first.save(tmp_path / "first")
+    first.save(tmp_path / "first", minilm)
     more = TaggerConfig(
-        heads={"intent": ("none", "count", "draw")}, tokens={**CONFIG.tokens, "図": ""}, rank=4
+        heads={"intent": ("none", "count", "draw")}, tokens={**CONFIG.tokens, "図": ""}
     )
     recipe = TaggerRecipe(steps=1, batch=4, rate=0.0, first=50)
     second = train_tagger(minilm, more, draw, recipe, start=tmp_path / "first")
@@ -104,9 +104,34 @@ def test_training_goes_on_from_a_part_with_fewer_classes_and_tokens(
             second.heads["intent"].weight[at], first.heads["intent"].weight[row], atol=1e-3, rtol=0
         )
     torch.testing.assert_close(second.added.weight[:2], first.added.weight, atol=1e-3, rtol=0)
-    wider = TaggerConfig(heads=CONFIG.heads, tokens=CONFIG.tokens, rank=8)
-    with pytest.raises(WeightsError, match="of rank 4, not 8"):
-        train_tagger(minilm, wider, draw, recipe, start=tmp_path / "first")
+
+
+def test_layers_are_kept_as_differences_in_8_bits(minilm: Path, tmp_path: Path) -> None:
+    trained = train_tagger(minilm, CONFIG, draw, TaggerRecipe(steps=20, batch=4, first=50))
+    trained.save(tmp_path / "kept", minilm)
+    stored = load_file(tmp_path / "kept" / "ask_tagger.safetensors")
+    layers = {name: one for name, one in stored.items() if name.startswith("encoder.")}
+    assert {one.dtype for one in layers.values() if one.dim() > 1} == {torch.int8, torch.float32}
+    again, fresh = AskTagger.load(minilm, tmp_path / "kept"), AskTagger.fresh(minilm, CONFIG)
+    for name, one in trained.trained().items():
+        if name.startswith("encoder.") and one.dim() > 1:
+            changed = (one - fresh.trained()[name]).abs().max()
+            assert changed > 0
+            torch.testing.assert_close(
+                again.trained()[name], one, atol=float(changed) / 200, rtol=0
+            )
+
+
+def test_a_part_trained_for_another_encoder_is_told(minilm: Path, tmp_path: Path) -> None:
+    AskTagger.fresh(minilm, CONFIG).save(tmp_path / "kept", minilm)
+    other = tmp_path / "other"
+    shutil.copytree(minilm, other)
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=len(WORDS), intermediate_size=64, **shape)).save_pretrained(
+        other
+    )
+    with pytest.raises(WeightsError, match="for another encoder"):
+        AskTagger.load(other, tmp_path / "kept")
 
 
 def test_a_killed_run_goes_on_with_the_same_texts(minilm: Path, tmp_path: Path) -> None:

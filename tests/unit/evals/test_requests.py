@@ -36,7 +36,7 @@ def test_held_out_requests_are_of_every_kind_and_language() -> None:
     assert sum(len(one.parts) >= 3 for one in held_out()) >= 50
 
 
-def plan(*calls, refused=(), question=None, background=()) -> Plan:
+def plan(*calls, refused=(), question=None, unplanned=()) -> Plan:
     steps = tuple(
         PlanStep(id=f"s{at}", tool=tool, args=args, delivers="", asked_by="hm")
         for at, (tool, args) in enumerate(calls)
@@ -45,7 +45,7 @@ def plan(*calls, refused=(), question=None, background=()) -> Plan:
     asked = Question(text="?", choices=(), default="") if question else None
     status = "needs_clarification" if question else "ready" if steps else "refused"
     return Plan(status=status, asks=("",), steps=steps, refused=refusals, question=asked,
-                background=background)  # fmt: skip
+                unplanned=unplanned)  # fmt: skip
 
 
 UMAP = ("plot_cells", {"kind": "umap", "color_by": "stim"})
@@ -57,7 +57,7 @@ WANTED = "compound english - none :: a map {plot kind=umap color_by?=any} and th
     [
         (WANTED, plan(UMAP, refused=["and the fate"]), True, 0),
         (WANTED, plan(UMAP), False, 1),
-        (WANTED, plan(UMAP, background=["and the fate"]), False, 0),
+        (WANTED, plan(UMAP, unplanned=["and the fate"]), False, 0),
         (WANTED, plan(UMAP, UMAP, refused=["and the fate"]), False, 0),
         (WANTED, plan(("find_markers", {}), refused=["and the fate"]), False, 1),
         (WANTED, plan(UMAP, refused=["a map"]), False, 1),

@@ -60,17 +60,17 @@ class TaggerRecipe:
     Attributes:
         steps: Updates.
         batch: Texts a step.
-        rate: Highest learning rate of the updates; heads and added tokens have ``heads`` times it.
+        rate: Highest learning rate of the layers; heads and added tokens have ``heads`` times it.
         heads: See ``rate``.
         warmup: Share of the steps in which the rate rises.
         first: Texts on which the heads are fitted before the encoder is changed.
         seed: Seed of order and initial values.
     """
 
-    steps: int = 2000
+    steps: int = 4200
     batch: int = 32
-    rate: float = 5e-4
-    heads: float = 2.0
+    rate: float = 1.2e-4
+    heads: float = 6.0
     warmup: float = 0.05
     first: int = 4000
     seed: int = 0
@@ -105,10 +105,10 @@ def train_tagger(
     parts = (tagger.start, tagger.used, tagger.seeks, tagger.sought, tagger.apart, tagger.heads)
     heads = [tagger.added.weight, *(one for part in parts for one in part.parameters())]
     known = {id(one) for one in heads}
-    updates = [one for one in tagger.parameters() if one.requires_grad and id(one) not in known]
+    layers = [one for one in tagger.parameters() if one.requires_grad and id(one) not in known]
     optimiser = torch.optim.AdamW(
         [
-            {"params": updates, "lr": recipe.rate},
+            {"params": layers, "lr": recipe.rate},
             {"params": heads, "lr": recipe.heads * recipe.rate},
         ],
         weight_decay=0.01,
@@ -124,7 +124,7 @@ def train_tagger(
             tagger.adopt(start)
         else:
             _fit_heads(tagger, [draw(rng) for _ in range(recipe.first)], recipe)
-    tagger.train()
+    tagger.eval()  # without dropout: lessons are put together anew every time
     batches: list[Batch] = []
     for step in range(done + 1, recipe.steps + 1):
         if not batches:
@@ -136,14 +136,14 @@ def train_tagger(
         loss = _loss(tagger, _Rows().add(tagger.states(read), texts, read))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call] # torch does not say
-        torch.nn.utils.clip_grad_norm_([*updates, *heads], 1.0)
+        torch.nn.utils.clip_grad_norm_([*layers, *heads], 1.0)
         optimiser.step()
         schedule.step()
         if progress:
             progress(step, recipe.steps, float(loss.detach()))
         if kept and not batches:
             _keep(kept, state, recipe, step)
-    return tagger.eval()
+    return tagger
 
 
 def _keep(path: Path, state: Mapping[str, Any], recipe: TaggerRecipe, step: int) -> None:
