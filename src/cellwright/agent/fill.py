@@ -271,8 +271,11 @@ def _with_before(desk: Desk) -> tuple[str, str, str] | None:
         named = [*args.get("groups", ()), args.get("label"), args.get("within")]
         said += [one for one in named if isinstance(one, str)]
     for column in desk.columns:
-        own = [value for name, value in desk.named if name == column.name]
-        others = [one for one in dict.fromkeys(said) if one in column.values and one not in own]
+        others = [one for one in dict.fromkeys(said) if one in column.values]
+        own = [value for name, value in desk.named if name == column.name] or [
+            one for one in column.values if one not in others and _surface_said(one, desk)
+        ]
+        others = [one for one in others if one not in own]
         if len(own) == 1 and others and desk.says(_TO_BEFORE):
             return column.name, others[-1], own[0]
         if not own and len(others) == 2 and desk.says(_EACH_OTHER):
@@ -280,7 +283,16 @@ def _with_before(desk: Desk) -> tuple[str, str, str] | None:
     return None
 
 
-_TO_BEFORE = re.compile(r"^\W*(?:and )?(?:vs|versus|against|compared (?:to|with))\b")
+def _surface_said(value: str, desk: Desk) -> bool:
+    """The protein is said that a label begins with: 'the FCGR3A ones'."""
+    protein = re.match(r"([A-Z][A-Z0-9]+)\+", value)
+    return protein is not None and desk.says(rf"\b{protein.group(1).lower()}\b")
+
+
+_TO_BEFORE = re.compile(
+    r"^\W*(?:and )?(?:vs|versus|against|compared (?:to|with))\b"
+    r"|\b(?:those|these|they|them|it|that)\b.*\b(?:differ|different|distinct|apart)\b"
+)
 _EACH_OTHER = re.compile(
     r"\bthe(?:se|ose)? two\b|\bthem\b|\beach other\b|\bone (?:\w+ )?(?:the )?other\b|\bboth\b"
 )

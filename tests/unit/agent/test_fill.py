@@ -159,6 +159,11 @@ def test_groups_of_the_asks_before_are_compared() -> None:
     against = ReadAsk(text="vs gaba", intent="compare", share=1.0)
     pair = read(markers, against, data=data)[1].calls[0][1]
     assert (pair["group_a"], pair["group_b"]) == ("glutamatergic neuron", "GABAergic neuron")
+    data = datasets()["kang_pbmc_ctrl_12261"]
+    markers = ReadAsk(text="the markers of the CD14 monos", intent="find", share=1.0)
+    differ = ReadAsk(text="do those differ from the FCGR3A ones?", intent="compare", share=1.0)
+    pair = read(markers, differ, data=data)[1].calls[0][1]
+    assert {pair["group_a"], pair["group_b"]} == {"CD14+ Monocytes", "FCGR3A+ Monocytes"}
     data = datasets()["pbmc68k_reduced_700"]
     markers = ReadAsk(text="markers of clusters 3 and 7", intent="find", share=1.0)
     other = ReadAsk(text="and what tells one from the other", intent="compare", share=1.0)
