@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from cellwright.agent.names import drug_named, gene_symbols
+from cellwright.agent.names import cell_type_names, drug_named, gene_symbols
 from cellwright.tools.passport import Column, Passport, Role
 
 T = TypeVar("T")
@@ -376,6 +376,8 @@ def _types(spans: Sequence[str], ask: str) -> list[str]:
         r"((?:[TB] |NK )?cells?|neurons?|monocytes?)\b",
         ask,
     ):
+        if match.group(2).lower() in COMMON:
+            continue
         head = singular(match.group(3))
         members = [*re.split(r",\s*", match.group(1)), match.group(2)]
         shared += [f"{one} {head}" for one in members if one and one.lower() not in COMMON]
@@ -601,8 +603,9 @@ def _misspelt(folded: str, passport: Passport | None) -> list[Spelt]:
 def _shortened(folded: str, passport: Passport | None) -> list[Spelt]:
     """Words that cut labels short: 'neutro', 'CD14 monos', 'radial glia', 'endothelium'.
 
-    The longest runs of words come first. A word alone must fit one label of a column; of several
-    labels that a run fits, the one with fewest other words is meant.
+    The longest runs of words come first. A word alone must fit one label of a column, and be no
+    name of a cell type by itself ('monocyte' is not cut short); of several labels that a run fits,
+    the one with fewest other words is meant.
     """
     words = [
         (one.start(), one.group())
@@ -622,7 +625,8 @@ def _shortened(folded: str, passport: Passport | None) -> list[Spelt]:
                 folded[start + len(word) : after].strip() == ""
                 for (start, word), (after, _) in pairwise(run)
             )
-            if not is_run or taken & set(range(at, at + size)):
+            is_name = size == 1 and singular(run[0][1]) in cell_type_names()
+            if not is_run or is_name or taken & set(range(at, at + size)):
                 continue
             for holder, parts in holders:
                 fits = {
