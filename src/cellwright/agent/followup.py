@@ -175,8 +175,7 @@ def _with_new(call: Call, desk: Desk) -> Call | None:
     tool, args = call
     new: dict[str, Any] = {}
     if tool == "plot_cells" and desk.genes:
-        old = args.get("genes", []) if desk.says(r"\badd|\balso|\bplus|\btoo\b") else []
-        new = {"genes": list(dict.fromkeys([*old, *desk.genes]))}
+        new = _more_genes({"genes": desk.genes}, args, desk)
     elif tool == "plot_cells" and (column := _column(desk)):
         new = {"color_by": column}
     elif tool == "find_markers" and desk.types:

@@ -7,6 +7,7 @@ plan holds no name that neither the request nor the data has.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -655,6 +656,7 @@ def _stand_for(run: Sequence[str], label: str, parts: Sequence[str]) -> bool:
     return telling and all(any(_cuts(word, one) for one in parts) for word in run)
 
 
+@lru_cache(maxsize=65536)
 def _cuts(word: str, whole: str) -> bool:
     """A word stands for another: its beginning, or it ends otherwise ('glia' for 'glial')."""
     from rapidfuzz.distance import Prefix

@@ -21,7 +21,7 @@ def train_reader(
     start: Annotated[
         Path | None, typer.Option(help="A trained part to go on from; anew without it.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Updates; 4,200 take 80 minutes.")] = 4200,
+    steps: Annotated[int, typer.Option(min=1, help="Updates; 4,200 take 90 minutes.")] = 4200,
     seed: Annotated[int, typer.Option(help="Seed of examples and training.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all.")] = 0,
 ) -> None:
